@@ -1,0 +1,211 @@
+"""What can go wrong, as facts, without HTTP.
+
+A class is named after AWS's error code where AWS has one; its attributes are the facts of the error; ``message`` overrides the front's
+sentence where the fact needs its own. ``s3/errors.py`` maps each class (by walking the MRO) to code, status and message.
+
+    NovaError
+      StoreError                 every error of the store
+        AccessError              who asks may not, or could not be told
+        MissingError             a thing that was named is not there
+        ConflictError            the state does not allow it
+        PreconditionFailed       a condition of the request does not hold
+        RequestFault             the request itself is wrong
+        EngineError              an engine could not do its work: not the client's fault
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from nova_wsgi.errors import NovaError
+
+
+class StoreError(NovaError):
+    """Root of the store's errors. ``facts`` become elements of the error document (snake_case is made CamelCase)."""
+
+    def __init__(self, message: str = "", /, **facts: Any) -> None:
+        self.message = message
+        self.facts = facts
+        super().__init__(message or ", ".join(f"{name}={value!r}" for name, value in facts.items()))
+
+
+# -- who --------------------------------------------------------------------------------------------------------------
+
+
+class AccessError(StoreError):
+    """Who asks may not, or could not be told."""
+
+
+class AccessDenied(AccessError):
+    """The principal may not do this."""
+
+
+# -- not there ----------------------------------------------------------------------------------------------------------
+
+
+class MissingError(StoreError):
+    """A thing that was named is not there."""
+
+
+class NoSuchAccount(MissingError):
+    """No account of that name or id."""
+
+
+class NoSuchAccessKey(MissingError):
+    """No such access key."""
+
+
+class NoSuchBucket(MissingError):
+    """``bucket_name``: no such bucket."""
+
+
+class NoSuchKey(MissingError):
+    """``key``: no current object under it. ``delete_marker`` and ``version_id`` are set when a marker hides it."""
+
+
+class NoSuchVersion(MissingError):
+    """``key``, ``version_id``: no such version."""
+
+
+class NoSuchUpload(MissingError):
+    """``upload_id``: never begun, completed, or aborted."""
+
+
+class NoSuchDocument(MissingError):
+    """``bucket_name``, ``document``: the bucket has no such configuration."""
+
+
+# -- the state does not allow it ----------------------------------------------------------------------------------------
+
+
+class ConflictError(StoreError):
+    """The state does not allow it."""
+
+
+class AccountExists(ConflictError):
+    """An account of that name or id exists already."""
+
+
+class AccessKeyExists(ConflictError):
+    """That access key is somebody's already."""
+
+
+class AccountNotEmpty(ConflictError):
+    """The account still owns buckets."""
+
+
+class BucketAlreadyExists(ConflictError):
+    """``bucket_name``: another account's bucket."""
+
+
+class BucketAlreadyOwnedByYou(ConflictError):
+    """``bucket_name``: the caller's own bucket."""
+
+
+class BucketNotEmpty(ConflictError):
+    """``bucket_name``: it still holds versions or markers."""
+
+
+class TooManyBuckets(ConflictError):
+    """The account has as many buckets as it may."""
+
+
+class InvalidBucketState(ConflictError):
+    """The request does not fit the bucket's state."""
+
+
+class ConditionalRequestConflict(ConflictError):
+    """A racing write made the condition unanswerable; the client may retry."""
+
+
+class ObjectLocked(AccessError):
+    """Retention or a legal hold forbids it."""
+
+
+class QuotaExceeded(ConflictError):
+    """The write would go over a quota."""
+
+
+# -- conditions -----------------------------------------------------------------------------------------------------------
+
+
+class PreconditionFailed(StoreError):
+    """``condition``: the header whose condition does not hold."""
+
+
+# -- the request is wrong -------------------------------------------------------------------------------------------------
+
+
+class RequestFault(StoreError):
+    """The request itself is wrong."""
+
+
+class InvalidArgument(RequestFault):
+    """``argument_name``, ``argument_value``: a value S3 does not take."""
+
+
+class InvalidRequest(RequestFault):
+    """The parts of the request do not fit together."""
+
+
+class InvalidPart(RequestFault):
+    """``part_number``, ``etag``: a part that was not uploaded, or whose ETag or checksum differs."""
+
+
+class InvalidPartOrder(RequestFault):
+    """The list of parts is not in ascending order."""
+
+
+class EntityTooSmall(RequestFault):
+    """``part_number``, ``proposed_size``, ``min_size_allowed``: a part but the last is too small."""
+
+
+class EntityTooLarge(RequestFault):
+    """``proposed_size``, ``max_size_allowed``."""
+
+
+class BadDigest(RequestFault):
+    """The body does not have the digest the request claims."""
+
+
+class InvalidDigest(RequestFault):
+    """A digest that is not one: bad base64, or of the wrong length."""
+
+
+class IncompleteBody(RequestFault):
+    """The body ended before its stated length."""
+
+
+class InvalidRange(RequestFault):
+    """``range_requested``, ``actual_object_size``: no byte of the object is in the range."""
+
+
+# -- not the client's fault -----------------------------------------------------------------------------------------------
+
+
+class EngineError(StoreError):
+    """An engine could not do its work."""
+
+
+class DataMissing(EngineError):
+    """``ref``: metadata names data that the data engine does not have."""
+
+
+class DataCorrupt(EngineError):
+    """``ref``: the stored bytes are not those that were written."""
+
+
+class StorageFull(EngineError):
+    """No space left, or over the disk quota: nothing of the write was kept."""
+
+
+class StorageFailed(EngineError):
+    """The disk or the database failed a write or a read; it may heal."""
+
+
+class SchemaTooNew(EngineError):
+    """The database was written by a later release; this one must not touch it."""
+
+
+class NotOffered(StoreError):
+    """``operation``: an operation of AWS's model that this store does not offer."""

@@ -1,0 +1,46 @@
+"""Every limit of the store, with the reason for its number."""
+
+from __future__ import annotations
+
+KiB = 1024
+MiB = 1024 * KiB
+GiB = 1024 * MiB
+TiB = 1024 * GiB
+
+# -- names ----------------------------------------------------------------------------------------------------------
+KEY_BYTES_MAX = 1024  # S3: object keys are at most 1,024 bytes of UTF-8
+BUCKET_NAME_MIN = 3  # S3: bucket naming rules
+BUCKET_NAME_MAX = 63
+
+# -- sizes ----------------------------------------------------------------------------------------------------------
+OBJECT_SIZE_MAX = 5 * TiB  # S3: an object, however it was uploaded
+PUT_SIZE_MAX = 5 * GiB  # S3: one PUT, one part, one copied part
+COPY_SIZE_MAX = 5 * GiB  # S3: CopyObject; larger ones need UploadPartCopy
+PART_SIZE_MIN = 5 * MiB  # S3: all parts but the last
+PART_NUMBER_MAX = 10_000  # S3: parts are numbered 1 to 10,000
+INLINE_SIZE_MAX = 16 * KiB  # larger bodies cost SQLite more in page writes than a file of their own
+
+# -- headers and bodies that are read into memory ----------------------------------------------------------------------
+USER_METADATA_BYTES_MAX = 2 * KiB  # S3: names and values of x-amz-meta-* together
+XML_BODY_MAX = 2 * MiB  # 1,000 keys of 1,024 bytes, each escaped, and room; CompleteMultipartUpload of 10,000 parts
+XML_DEPTH_MAX = 32  # no S3 document is nested deeper than 12
+POLICY_BODY_MAX = 20 * KiB  # S3: a bucket policy
+STREAM_BUFFER = 512 * KiB  # one step of receive, hash and write; two of them a streaming upload
+
+# -- pages ----------------------------------------------------------------------------------------------------------
+LIST_KEYS_MAX = 1000  # S3: MaxKeys, MaxUploads and MaxParts are capped at 1,000
+LIST_BUCKETS_MAX = 10_000  # S3: MaxBuckets
+DELETE_KEYS_MAX = 1000  # S3: keys in one DeleteObjects
+
+# -- tags -------------------------------------------------------------------------------------------------------------
+OBJECT_TAGS_MAX = 10  # S3
+BUCKET_TAGS_MAX = 50  # S3
+TAG_KEY_CHARS_MAX = 128  # S3
+TAG_VALUE_CHARS_MAX = 256  # S3
+
+# -- accounts -----------------------------------------------------------------------------------------------------
+BUCKETS_PER_ACCOUNT_MAX = 10_000  # S3's default quota since 2024; one account's listing stays one page
+
+# -- signatures -------------------------------------------------------------------------------------------------------
+CLOCK_SKEW_MAX_S = 15 * 60  # S3: RequestTimeTooSkewed beyond 15 minutes
+PRESIGNED_EXPIRES_MAX_S = 7 * 24 * 3600  # SigV4: seven days

@@ -1,0 +1,281 @@
+"""Frozen values that every layer may use.
+
+Laws: times are integer microseconds since 1970 (``_us``); sizes are bytes; ETags and checksums carry no quotes; keys are
+``str`` whose UTF-8 is at most 1,024 bytes and has no NUL; a row of the hot path is a NamedTuple, built straight from SQL.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+NULL_VERSION = "null"  # S3: the id of a version written while versioning was never enabled, or suspended
+
+
+class Account(NamedTuple):
+    """An AWS-like account: the owner of buckets, and the principal its root key pair stands for."""
+
+    id: str  # 12 digits
+    canonical_id: str  # 64 hex digits
+    name: str
+    email: str
+    created_us: int
+
+
+class AccessKey(NamedTuple):
+    """A key pair, and whose it is. ``user_name`` is None for an account's root."""
+
+    access_key: str
+    secret_key: str
+    account_id: str
+    user_name: str | None
+    active: bool
+    created_us: int
+
+
+class Versioning(enum.StrEnum):
+    """A bucket's versioning state (AWS: PutBucketVersioning)."""
+
+    OFF = ""  # never enabled: AWS answers no Status element
+    ENABLED = "Enabled"
+    SUSPENDED = "Suspended"
+
+
+class Bucket(NamedTuple):
+    """A bucket as every request needs it. ``revision`` grows with every change of the bucket or its documents."""
+
+    id: int
+    name: str
+    owner_id: str  # the account's 12 digits
+    region: str
+    created_us: int
+    versioning: Versioning
+    object_lock: bool
+    revision: int
+
+
+class Checksum(NamedTuple):
+    """An additional checksum (AWS: "Checking object integrity")."""
+
+    algorithm: str  # CRC32 | CRC32C | CRC64NVME | SHA1 | SHA256
+    type: str  # FULL_OBJECT | COMPOSITE
+    value: str  # base64; a composite one ends in "-N"
+
+
+class Lock(NamedTuple):
+    """Object lock of one version. ``retain_until_us`` is 0 and ``mode`` empty without a retention."""
+
+    mode: str = ""  # "" | GOVERNANCE | COMPLIANCE
+    retain_until_us: int = 0
+    legal_hold: bool = False
+
+
+NO_LOCK = Lock()
+
+
+class ContentKind(enum.IntEnum):
+    """Where a version's bytes lie."""
+
+    INLINE = 0  # in the metadata database
+    DATA = 1  # one ref of the data engine
+    PARTS = 2  # a list of parts, each with its own content
+    NOTHING = 3  # a delete marker
+
+
+class Content(NamedTuple):
+    """A version's (or a part's) bytes: exactly one of the three forms that ``kind`` names.
+
+    ``ref`` is the data engine's name for DATA. ``inline`` holds the bytes for INLINE, when they were asked for. PARTS are
+    fetched with ``MetadataEngine.list_content_parts``.
+    """
+
+    kind: ContentKind
+    ref: str = ""
+    inline: bytes | None = None
+
+
+NOTHING = Content(ContentKind.NOTHING)
+
+
+class Version(NamedTuple):
+    """One version of one key, or a delete marker (``content.kind`` NOTHING)."""
+
+    bucket_id: int
+    key: str
+    version_id: str  # NULL_VERSION or an opaque id
+    sequence: int  # orders the versions of a key: a later one is greater
+    is_latest: bool
+    size: int
+    etag: str
+    modified_us: int
+    owner_id: str
+    storage_class: str
+    headers: Mapping[str, str]  # as GET answers them: Content-Type, Cache-Control, ..., x-amz-meta-*
+    checksum: Checksum | None
+    parts_count: int  # 0 for an object that was not a multipart upload
+    content: Content
+    tags: Mapping[str, str]
+    lock: Lock
+    extra: Mapping[str, str]  # facts of later layers (encryption, restore state): opaque to the engine
+
+    @property
+    def is_marker(self) -> bool:
+        """Whether this is a delete marker."""
+        return self.content.kind is ContentKind.NOTHING
+
+
+class NewVersion(NamedTuple):
+    """What a write hands to the metadata engine; the engine adds version id and sequence."""
+
+    key: str
+    size: int
+    etag: str
+    modified_us: int
+    owner_id: str
+    content: Content  # INLINE with its bytes, or DATA with a durable ref
+    headers: Mapping[str, str] = {}
+    storage_class: str = "STANDARD"
+    checksum: Checksum | None = None
+    tags: Mapping[str, str] = {}
+    lock: Lock = NO_LOCK
+    extra: Mapping[str, str] = {}
+
+
+class WriteCondition(NamedTuple):
+    """What must hold, inside the transaction, for a write or a delete to happen (AWS: "Conditional requests").
+
+    ``if_match`` is an ETag without quotes, or ``*`` (the key exists). ``if_none_match`` means the key must not exist.
+    ``size`` and ``modified_us`` (whole seconds) are DeleteObject's further conditions.
+    """
+
+    if_match: str | None = None
+    if_none_match: bool = False
+    size: int | None = None
+    modified_us: int | None = None
+
+
+UNCONDITIONAL = WriteCondition()
+
+
+class Deleted(NamedTuple):
+    """What a DELETE did: AWS's x-amz-version-id and x-amz-delete-marker."""
+
+    version_id: str | None  # of the marker made, or of the version removed; None on an unversioned bucket
+    is_marker: bool  # a marker was made, or the version removed was one
+
+
+class ListQuery(NamedTuple):
+    """A page of keys. ``after`` is exclusive; ``limit`` counts keys and common prefixes together, 0 to 1,000."""
+
+    prefix: str = ""
+    delimiter: str = ""
+    after: str = ""  # the last key or common prefix already seen
+    limit: int = 1000
+
+
+class ListPage(NamedTuple):
+    """Keys and common prefixes in UTF-8 byte order; ``next_after`` is None on the last page."""
+
+    versions: Sequence[Version]  # content without inline bytes
+    common_prefixes: Sequence[str]
+    next_after: str | None
+
+
+class VersionsQuery(NamedTuple):
+    """A page of all versions. With ``version_id_after`` the page starts inside ``after``'s versions, behind that one."""
+
+    prefix: str = ""
+    delimiter: str = ""
+    after: str = ""
+    version_id_after: str = ""
+    limit: int = 1000
+
+
+class VersionsPage(NamedTuple):
+    """Versions and markers by key, newest first; next markers are None on the last page."""
+
+    versions: Sequence[Version]
+    common_prefixes: Sequence[str]
+    next_key: str | None
+    next_version_id: str | None
+
+
+class Upload(NamedTuple):
+    """A multipart upload in progress."""
+
+    bucket_id: int
+    key: str
+    upload_id: str
+    initiated_us: int
+    owner_id: str  # the account that owns the object to be
+    initiator: str  # ARN of who began it
+    storage_class: str
+    headers: Mapping[str, str]
+    checksum_algorithm: str  # "" when none was asked for
+    checksum_type: str  # "" | FULL_OBJECT | COMPOSITE
+    tags: Mapping[str, str]
+    lock: Lock
+    extra: Mapping[str, str]
+
+
+class Part(NamedTuple):
+    """A part: of an upload in progress, or of a completed object (then ``offset`` says where its first byte stands)."""
+
+    number: int
+    size: int
+    etag: str
+    modified_us: int
+    checksum: Checksum | None  # of this part alone
+    content: Content
+    offset: int = 0
+    extra: Mapping[str, str] = {}
+
+
+class UploadsQuery(NamedTuple):
+    """A page of uploads in progress, by key and then by time of initiation."""
+
+    prefix: str = ""
+    delimiter: str = ""
+    key_after: str = ""
+    upload_id_after: str = ""
+    limit: int = 1000
+
+
+class UploadsPage(NamedTuple):
+    """Uploads and common prefixes; next markers are None on the last page."""
+
+    uploads: Sequence[Upload]
+    common_prefixes: Sequence[str]
+    next_key: str | None
+    next_upload_id: str | None
+
+
+class Garbage(NamedTuple):
+    """Data that no version refers to any more."""
+
+    id: int
+    ref: str
+    queued_us: int
+
+
+@dataclass(frozen=True, slots=True)
+class Principal:
+    """Who asks: an account's root, an IAM user, a role's session, or nobody (anonymous)."""
+
+    account_id: str = ""
+    canonical_id: str = ""
+    arn: str = ""
+    user_name: str | None = None
+    access_key: str = ""
+    is_admin: bool = False
+    session: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def is_anonymous(self) -> bool:
+        """Whether the request was not signed."""
+        return not self.account_id
+
+
+ANONYMOUS = Principal()

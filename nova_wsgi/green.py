@@ -1,0 +1,301 @@
+"""The one door to eventlet.
+
+Strategy: every program calls :func:`patch` before it imports anything else; the modules that may not know eventlet
+(engines, domain, protocol) take what they need of it from here.
+
+Laws:
+
+- Native threads never touch a green lock, a green socket or ``logging``: they compute, and hand the outcome back.
+- A greenthread that needs a blocking call gives it to a native thread (:func:`run_native`, :class:`Lane`) and waits
+  for the :class:`Completion`; many completions made ready together cost one wake-up of the hub.
+- After ``os.fork()`` the child calls :func:`after_fork` first: it shares nothing with its parent's hub or threads.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+import traceback
+import types
+import warnings
+from _queue import Empty, SimpleQueue  # the C queue: safe between native threads and the hub, patched or not
+from collections import deque
+from collections.abc import Callable, Sequence
+from typing import Any, Generic, TypeVar
+
+# eventlet warns that it is deprecated, on import and on each fork; this product is built on it on purpose.
+warnings.filterwarnings("ignore", message=r"(?s).*Eventlet is deprecated.*")
+warnings.filterwarnings("ignore", message=r"(?s).*Using fork\(\) is a bad idea.*", category=DeprecationWarning)
+warnings.filterwarnings("ignore", message=r"(?s).*multi-threaded, use of fork\(\).*", category=DeprecationWarning)
+
+import eventlet  # noqa: E402
+import eventlet.greenthread  # noqa: E402
+import eventlet.hubs  # noqa: E402
+import eventlet.patcher  # noqa: E402
+import eventlet.tpool  # noqa: E402
+import greenlet  # noqa: E402
+
+_native_thread = eventlet.patcher.original("_thread")
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+# Modules that make locks or keep references to blocking functions when they are imported.
+_MUST_COME_AFTER = ("oslo_config", "sqlalchemy", "kombu", "psycopg", "requests", "urllib3")
+
+NATIVE_THREADS_MAX = 8  # run_native: more than the cores, because its calls mostly wait for a disk
+
+
+class TooLate(RuntimeError):
+    """:func:`patch` was called after something that must be imported patched."""
+
+
+def patch() -> None:
+    """Make the standard library cooperative. Call it before any other import; a second call does nothing.
+
+    Raises TooLate when modules that must see the patched library are imported already, or native threads run.
+    """
+    if is_patched():
+        return
+    early = [name for name in _MUST_COME_AFTER if name in sys.modules]
+    if early:
+        raise TooLate(f"nova_wsgi.green.patch() must run before these are imported: {', '.join(early)}")
+    if threading.active_count() > 1:
+        raise TooLate("nova_wsgi.green.patch() must run before any thread is started")
+    eventlet.monkey_patch()
+
+
+def is_patched() -> bool:
+    """Tell whether :func:`patch` has made this process cooperative."""
+    return bool(eventlet.patcher.is_monkey_patched("socket"))
+
+
+def after_fork() -> None:
+    """Give a forked child a hub of its own, with no native thread, completion or listener of its parent's."""
+    global _bridge, _pool
+    eventlet.hubs.use_hub()
+    eventlet.tpool.killall()
+    _bridge = None
+    _pool = None
+
+
+# -- what the rest of the house uses of eventlet ------------------------------------------------------------------
+
+spawn = eventlet.greenthread.spawn
+spawn_after = eventlet.greenthread.spawn_after
+sleep = eventlet.greenthread.sleep
+GreenThread = eventlet.greenthread.GreenThread
+GreenletExit = greenlet.GreenletExit
+Timeout = eventlet.Timeout
+GreenPool = eventlet.GreenPool
+
+
+def on_hub_thread() -> bool:
+    """Tell whether the caller runs in the thread whose hub delivers completions."""
+    return _bridge is None or _bridge.thread_id == _native_thread.get_ident()
+
+
+# -- from native threads to greenthreads --------------------------------------------------------------------------
+
+
+class Completion(Generic[T]):
+    """The outcome of work that goes on elsewhere: set once, from any thread; waited for by one greenthread."""
+
+    __slots__ = ("_done", "_error", "_result", "_waiter")
+
+    def __init__(self) -> None:
+        self._done = False
+        self._result: T | None = None
+        self._error: BaseException | None = None
+        self._waiter: greenlet.greenlet | None = None
+
+    def ready(self) -> bool:
+        """Tell whether the outcome is there."""
+        return self._done
+
+    def wait(self) -> T:
+        """Wait for the outcome without blocking the hub; return it, or raise the error it ended with."""
+        if not self._done:
+            self._waiter = greenlet.getcurrent()
+            try:
+                eventlet.hubs.get_hub().switch()
+            finally:
+                self._waiter = None
+        if self._error is not None:
+            raise self._error
+        return self._result  # type: ignore[return-value]
+
+    def _deliver(self, result: T | None, error: BaseException | None) -> None:
+        """On the hub's thread: store the outcome and run the waiter until it blocks again."""
+        self._result, self._error, self._done = result, error, True
+        if self._waiter is not None:
+            self._waiter.switch()
+
+
+class _Bridge:
+    """Carries outcomes from native threads into the hub: a deque and one eventfd."""
+
+    def __init__(self) -> None:
+        self.thread_id = _native_thread.get_ident()
+        self._outcomes: deque[tuple[Completion[Any], Any, BaseException | None]] = deque()
+        self._fd = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
+        self._hub = eventlet.hubs.get_hub()
+        self._hub.add(self._hub.READ, self._fd, self._drain, self._drain, lambda: None)
+
+    def deliver(self, outcomes: Sequence[tuple[Completion[Any], Any, BaseException | None]]) -> None:
+        """From any thread: queue the outcomes and wake the hub once."""
+        self._outcomes.extend(outcomes)
+        os.eventfd_write(self._fd, 1)
+
+    def _drain(self, *_: object) -> None:
+        try:
+            os.eventfd_read(self._fd)
+        except BlockingIOError:
+            return
+        outcomes = self._outcomes
+        while outcomes:
+            completion, result, error = outcomes.popleft()
+            try:
+                completion._deliver(result, error)
+            except self._hub.SYSTEM_EXCEPTIONS:
+                raise
+            except BaseException:  # noqa: BLE001  a waiter died of its own error: the others' outcomes must still arrive
+                traceback.print_exc()
+
+
+_bridge: _Bridge | None = None
+
+
+def _get_bridge() -> _Bridge:
+    global _bridge
+    if _bridge is None:
+        _bridge = _Bridge()
+    return _bridge
+
+
+class Job(Generic[T, R]):
+    """One request in a :class:`Lane`'s batch: ``request`` in, ``result`` or ``error`` out."""
+
+    __slots__ = ("completion", "error", "request", "result")
+
+    def __init__(self, request: T) -> None:
+        self.request = request
+        self.result: R | None = None
+        self.error: BaseException | None = None
+        self.completion: Completion[R] = Completion()
+
+
+class Lane(Generic[T, R]):
+    """A native thread that takes requests in batches: all that came while it was busy go together.
+
+    ``run_batch(jobs)`` runs in the native thread and sets each job's ``result`` or ``error``; what it raises itself
+    becomes the error of every job. ``batch_max`` bounds a batch. All of a batch is delivered with one wake-up.
+    """
+
+    def __init__(self, name: str, run_batch: Callable[[list[Job[T, R]]], None], *, batch_max: int = 1000) -> None:
+        self.name = name
+        self._run_batch = run_batch
+        self._batch_max = batch_max
+        self._requests: SimpleQueue[Job[T, R] | None] = SimpleQueue()
+        self._bridge = _get_bridge()
+        self._stopped: Completion[None] = Completion()
+        _native_thread.start_new_thread(self._run, ())
+
+    def submit(self, request: T) -> Completion[R]:
+        """Queue a request; wait on the completion for its outcome."""
+        job: Job[T, R] = Job(request)
+        self._requests.put(job)
+        return job.completion
+
+    def call(self, request: T) -> R:
+        """Queue a request and wait for its outcome."""
+        return self.submit(request).wait()
+
+    def stop(self) -> None:
+        """Finish what is queued, then end the thread. Waits for it."""
+        if not self._stopped.ready():
+            self._requests.put(None)
+            self._stopped.wait()
+
+    def _run(self) -> None:
+        while True:
+            batch, last = self._next_batch()
+            if batch:
+                try:
+                    self._run_batch(batch)
+                except BaseException as error:  # noqa: BLE001  the jobs' waiters get it; the lane itself must go on
+                    for job in batch:
+                        job.error = error
+                self._bridge.deliver([(job.completion, job.result, job.error) for job in batch])
+            if last:
+                self._bridge.deliver([(self._stopped, None, None)])
+                return
+
+    def _next_batch(self) -> tuple[list[Job[T, R]], bool]:
+        batch: list[Job[T, R]] = []
+        job = self._requests.get()
+        while job is not None:
+            batch.append(job)
+            if len(batch) >= self._batch_max:
+                return batch, False
+            try:
+                job = self._requests.get_nowait()
+            except Empty:
+                return batch, False
+        return batch, True
+
+
+class _NativePool:
+    """Native threads for single blocking calls; started one by one as they are needed."""
+
+    def __init__(self, threads_max: int) -> None:
+        self._threads_max = threads_max
+        self._threads = 0
+        self._idle = 0
+        self._calls: SimpleQueue[tuple[Completion[Any], Callable[..., Any], tuple[Any, ...]]] = SimpleQueue()
+        self._bridge = _get_bridge()
+
+    def submit(self, call: Callable[..., T], args: tuple[Any, ...]) -> Completion[T]:
+        completion: Completion[T] = Completion()
+        if self._idle <= self._calls.qsize() and self._threads < self._threads_max:
+            self._threads += 1
+            _native_thread.start_new_thread(self._run, ())
+        self._calls.put((completion, call, args))
+        return completion
+
+    def _run(self) -> None:
+        while True:
+            self._idle += 1  # a hint for submit() only: a lost update costs a thread, never a call
+            completion, call, args = self._calls.get()
+            self._idle -= 1
+            try:
+                outcome = (completion, call(*args), None)
+            except BaseException as error:  # noqa: BLE001  it belongs to the caller, who raises it from wait()
+                outcome = (completion, None, error)  # type: ignore[assignment]
+            self._bridge.deliver([outcome])
+            del completion, call, args, outcome
+
+
+_pool: _NativePool | None = None
+
+
+def submit_native(call: Callable[..., T], *args: Any) -> Completion[T]:
+    """Start ``call(*args)`` in a native thread; the caller goes on and waits on the completion later."""
+    global _pool
+    if _pool is None:
+        _pool = _NativePool(NATIVE_THREADS_MAX)
+    return _pool.submit(call, args)
+
+
+def run_native(call: Callable[..., T], *args: Any) -> T:
+    """Run a blocking call in a native thread while other greenthreads go on; return or raise what it did.
+
+    ``call`` must not log, nor touch green locks or sockets.
+    """
+    return submit_native(call, *args).wait()
+
+
+def original(module: str) -> types.ModuleType:
+    """The unpatched form of a standard module, for code that runs in native threads."""
+    return eventlet.patcher.original(module)  # type: ignore[no-any-return]
