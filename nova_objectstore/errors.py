@@ -40,6 +40,37 @@ class AccessDenied(AccessError):
     """The principal may not do this."""
 
 
+class InvalidAccessKeyId(AccessError):
+    """``aws_access_key_id``: nobody's access key, or one that was switched off."""
+
+
+class SignatureDoesNotMatch(AccessError):
+    """``aws_access_key_id``, ``signature_provided``, ``string_to_sign``, ``canonical_request`` and their ``_bytes`` in hex.
+
+    The facts echo every signed header, customers' keys included: they are for the client that sent them and never for
+    a log, which is why ``str()`` and ``repr()`` leave them out.
+    """
+
+    def __init__(self, message: str = "", /, **facts: Any) -> None:
+        super().__init__(message, **facts)
+        self.args = (message,)
+
+    def __str__(self) -> str:
+        return f"aws_access_key_id={self.facts.get('aws_access_key_id')!r}"
+
+
+class RequestTimeTooSkewed(AccessError):
+    """``request_time``, ``server_time``, ``max_allowed_skew_milliseconds``: signed too long ago, or in the future."""
+
+
+class InvalidToken(AccessError):
+    """A session token that this store did not make, or not for that access key."""
+
+
+class ExpiredToken(AccessError):
+    """A session token whose time is over."""
+
+
 # -- not there ----------------------------------------------------------------------------------------------------------
 
 
@@ -178,6 +209,54 @@ class IncompleteBody(RequestFault):
 
 class InvalidRange(RequestFault):
     """``range_requested``, ``actual_object_size``: no byte of the object is in the range."""
+
+
+class AuthorizationHeaderMalformed(RequestFault):
+    """An Authorization header without a key, scope, headers or signature; ``region`` (ours) when it names another."""
+
+
+class AuthorizationQueryParametersError(RequestFault):
+    """The same in a presigned URL's query parameters."""
+
+
+class PresignedExpiresOutOfRange(AuthorizationQueryParametersError):
+    """X-Amz-Expires is negative or beyond seven days: an AuthorizationQueryParametersError on the wire."""
+
+
+class XAmzContentSHA256Mismatch(RequestFault):
+    """``client_computed_content_sha256``, ``s3_computed_content_sha256``: the body is not the one that was signed."""
+
+
+class InvalidChunkSizeError(AccessError):
+    """``chunk``, ``bad_chunk_size``: an aws-chunked chunk but the last is smaller than 8 KiB."""
+
+
+class MalformedTrailerError(RequestFault):
+    """The trailer of an aws-chunked body is missing, malformed, or not the one x-amz-trailer announced."""
+
+
+class MissingContentLength(RequestFault):
+    """The length of the body, or of the decoded body, was not said."""
+
+
+class MalformedXML(RequestFault):
+    """The XML document is not well-formed, not the expected one, or over a limit; ``reason`` says which."""
+
+
+class InvalidURI(RequestFault):
+    """``uri``: the path cannot be decoded into a bucket and a key."""
+
+
+class KeyTooLongError(RequestFault):
+    """``size``, ``max_size_allowed``: the key's UTF-8 has too many bytes."""
+
+
+class InvalidBucketName(RequestFault):
+    """``bucket_name``: not a name that AWS's rules allow."""
+
+
+class InvalidPolicyDocument(RequestFault):
+    """The policy of a browser form is not one; the message says why."""
 
 
 # -- not the client's fault -----------------------------------------------------------------------------------------------

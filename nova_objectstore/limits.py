@@ -24,6 +24,7 @@ INLINE_SIZE_MAX = 16 * KiB  # larger bodies cost SQLite more in page writes than
 USER_METADATA_BYTES_MAX = 2 * KiB  # S3: names and values of x-amz-meta-* together
 XML_BODY_MAX = 2 * MiB  # 1,000 keys of 1,024 bytes, each escaped, and room; CompleteMultipartUpload of 10,000 parts
 XML_DEPTH_MAX = 32  # no S3 document is nested deeper than 12
+XML_ELEMENTS_MAX = 100_000  # CompleteMultipartUpload: 10,000 parts of up to nine elements; a node costs 250 bytes
 POLICY_BODY_MAX = 20 * KiB  # S3: a bucket policy
 STREAM_BUFFER = 512 * KiB  # one step of receive, hash and write; two of them a streaming upload
 
@@ -44,3 +45,13 @@ BUCKETS_PER_ACCOUNT_MAX = 10_000  # S3's default quota since 2024; one account's
 # -- signatures -------------------------------------------------------------------------------------------------------
 CLOCK_SKEW_MAX_S = 15 * 60  # S3: RequestTimeTooSkewed beyond 15 minutes
 PRESIGNED_EXPIRES_MAX_S = 7 * 24 * 3600  # SigV4: seven days
+CREDENTIAL_CHARS_MAX = 256  # access key and scope; the longest access key that AWS makes has 128
+SIGNED_HEADERS_CHARS_MAX = 4096  # 100 header names; what is cached of a client's must be bounded
+
+# -- aws-chunked bodies -------------------------------------------------------------------------------------------------
+CHUNK_SIZE_MIN = 8 * KiB  # S3: every chunk but the last; smaller ones would cost more to verify than to send
+CHUNK_HEADER_BYTES_MAX = 128  # 16 hex digits, ";chunk-signature=", 64 hex digits, CRLF
+TRAILER_BYTES_MAX = 4 * KiB  # one checksum of at most 88 characters and a signature, with room
+
+# -- browser forms ------------------------------------------------------------------------------------------------------
+FORM_POLICY_BYTES_MAX = 20_000  # S3: the fields of a form, less its file, take at most 20 KB

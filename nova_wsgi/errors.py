@@ -1,16 +1,19 @@
 """What can go wrong, as facts. Nothing here knows HTTP responses: the front words them.
 
-    NovaError                             every error this house raises on purpose
-    ├── ConfigError                       the program cannot start as configured: one line on stderr, exit code 2
-    │   └── PasteConfigError              the paste ini names something that is not there
-    ├── RequestError                      the client's fault; ``status`` and ``reason`` say which, ``hint`` says why
-    │   ├── BadRequest                    400 malformed
-    │   │   └── ClientDisconnected        400 the body ended before its length
-    │   ├── RequestTimeout                408 the client was too slow
-    │   ├── BodyTooLarge                  413
-    │   ├── HeadersTooLarge               431
-    │   └── UnsupportedTransferEncoding   501
-    └── ServiceBusy                       503 come back after ``retry_after_s``
+NovaError                             every error this house raises on purpose
+├── ConfigError                       the program cannot start as configured: one line on stderr, exit code 2
+│   └── PasteConfigError              the paste ini names something that is not there
+├── RequestError                      the client's fault; ``status`` and ``reason`` say which, ``hint`` says why
+│   ├── BadRequest                    400 malformed
+│   │   └── ClientDisconnected        400 the body ended before its length
+│   ├── RequestTimeout                408 the client was too slow
+│   ├── BodyTooLarge                  413
+│   ├── UriTooLong                    414
+│   ├── ExpectationFailed             417 an Expect other than 100-continue
+│   ├── HeadersTooLarge               431
+│   ├── UnsupportedTransferEncoding   501
+│   └── VersionNotSupported           505 an HTTP version other than 1.0 and 1.1
+└── ServiceBusy                       503 come back after ``retry_after_s``
 """
 
 from __future__ import annotations
@@ -74,6 +77,20 @@ class BodyTooLarge(RequestError):
     reason = "Content Too Large"
 
 
+class UriTooLong(RequestError):
+    """The request line is longer than the limit (RFC 9112 section 3)."""
+
+    status = 414
+    reason = "URI Too Long"
+
+
+class ExpectationFailed(RequestError):
+    """An expectation other than ``100-continue`` (RFC 9110 section 10.1.1)."""
+
+    status = 417
+    reason = "Expectation Failed"
+
+
 class HeadersTooLarge(RequestError):
     """The header block has too many fields, or too large ones (RFC 6585 section 5)."""
 
@@ -86,6 +103,13 @@ class UnsupportedTransferEncoding(RequestError):
 
     status = 501
     reason = "Not Implemented"
+
+
+class VersionNotSupported(RequestError):
+    """An HTTP version that this server does not speak (RFC 9110 section 15.6.6)."""
+
+    status = 505
+    reason = "HTTP Version Not Supported"
 
 
 class ServiceBusy(NovaError):

@@ -13,7 +13,9 @@ Laws:
 
 from __future__ import annotations
 
+import gc
 import os
+import socket
 import sys
 import threading
 import traceback
@@ -21,7 +23,7 @@ import types
 import warnings
 from _queue import Empty, SimpleQueue  # the C queue: safe between native threads and the hub, patched or not
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Generic, TypeVar
 
 # eventlet warns that it is deprecated, on import and on each fork; this product is built on it on purpose.
@@ -29,14 +31,23 @@ warnings.filterwarnings("ignore", message=r"(?s).*Eventlet is deprecated.*")
 warnings.filterwarnings("ignore", message=r"(?s).*Using fork\(\) is a bad idea.*", category=DeprecationWarning)
 warnings.filterwarnings("ignore", message=r"(?s).*multi-threaded, use of fork\(\).*", category=DeprecationWarning)
 
+# dnspython would cost every program 0.2 s and 10 MB; names are looked up by the C library in a native thread instead.
+_asked_no_greendns = os.environ.get("EVENTLET_NO_GREENDNS")
+os.environ["EVENTLET_NO_GREENDNS"] = "yes"
+
 import eventlet  # noqa: E402
+import eventlet.green.socket  # noqa: E402
 import eventlet.greenthread  # noqa: E402
 import eventlet.hubs  # noqa: E402
 import eventlet.patcher  # noqa: E402
 import eventlet.tpool  # noqa: E402
 import greenlet  # noqa: E402
 
+if _asked_no_greendns is None:
+    del os.environ["EVENTLET_NO_GREENDNS"]  # it is no business of the processes we start
+
 _native_thread = eventlet.patcher.original("_thread")
+_native_getaddrinfo = socket.getaddrinfo
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -64,6 +75,17 @@ def patch() -> None:
     if threading.active_count() > 1:
         raise TooLate("nova_wsgi.green.patch() must run before any thread is started")
     eventlet.monkey_patch()
+    socket.getaddrinfo = eventlet.green.socket.getaddrinfo = _getaddrinfo
+
+
+def _getaddrinfo(
+    host: Any, port: Any, family: int = 0, type: int = 0, proto: int = 0, flags: int = 0
+) -> list[tuple[Any, ...]]:
+    """``socket.getaddrinfo``: at once for addresses, in a native thread for names, which a resolver may keep long."""
+    try:
+        return list(_native_getaddrinfo(host, port, family, type, proto, flags | socket.AI_NUMERICHOST))
+    except socket.gaierror:
+        return list(run_native(_native_getaddrinfo, host, port, family, type, proto, flags))
 
 
 def is_patched() -> bool:
@@ -74,8 +96,13 @@ def is_patched() -> bool:
 def after_fork() -> None:
     """Give a forked child a hub of its own, with no native thread, completion or listener of its parent's."""
     global _bridge, _pool
+    inherited = getattr(eventlet.hubs.get_hub(), "poll", None)
     eventlet.hubs.use_hub()
     eventlet.tpool.killall()
+    if inherited is not None and hasattr(inherited, "close"):
+        inherited.close()  # an epoll shared with the parent: closing is safe, changing it would not be
+    if _bridge is not None:
+        _bridge.close()
     _bridge = None
     _pool = None
 
@@ -89,6 +116,27 @@ GreenThread = eventlet.greenthread.GreenThread
 GreenletExit = greenlet.GreenletExit
 Timeout = eventlet.Timeout
 GreenPool = eventlet.GreenPool
+
+
+def suspended() -> Iterator[tuple[str, types.FrameType]]:
+    """Yield (the name of what it runs, where it waits) of every greenthread but the calling one; slow, for dumps."""
+    for found in [thing for thing in gc.get_objects() if isinstance(thing, greenlet.greenlet)]:
+        if found.gr_frame is None or found is greenlet.getcurrent():
+            continue
+        outer: types.FrameType = found.gr_frame
+        while outer.f_back is not None and outer.f_back.f_code is not GreenThread.main.__code__:
+            outer = outer.f_back
+        yield outer.f_code.co_qualname, found.gr_frame
+
+
+def wait_readable(fd: int) -> None:
+    """Wait, without blocking the hub, until ``fd`` can be read or its other end is closed."""
+    eventlet.hubs.trampoline(fd, read=True)
+
+
+def wait_writable(fd: int) -> None:
+    """Wait, without blocking the hub, until ``fd`` takes bytes or its other end is closed."""
+    eventlet.hubs.trampoline(fd, write=True)
 
 
 def on_hub_thread() -> bool:
@@ -147,6 +195,10 @@ class _Bridge:
         """From any thread: queue the outcomes and wake the hub once."""
         self._outcomes.extend(outcomes)
         os.eventfd_write(self._fd, 1)
+
+    def close(self) -> None:
+        """In a forked child: let go of the parent's descriptor."""
+        os.close(self._fd)
 
     def _drain(self, *_: object) -> None:
         try:

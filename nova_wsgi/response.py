@@ -1,8 +1,8 @@
 """What an application answers: a light Response, and bodies that the server may send straight from files.
 
 Strategy: a response is a status, a list of headers and a body; nothing is guessed and nothing is parsed back. It is
-not WebOb's, because the object store's hot path uses it too; a WebOb response, being a WSGI callable, serves wherever
-this one does.
+not WebOb's, so that the server and the object store's hot path can use it without loading WebOb; a ``webob.Response``,
+being a WSGI callable, serves wherever this one does.
 
 Laws:
 
@@ -22,13 +22,18 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Self
 
+from nova_wsgi.errors import RequestError
+
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIEnvironment
 
 FILE_CHUNK_SIZE = 64 * 1024  # bytes read at a time when a file body is iterated instead of sent by sendfile
 
 STATUS_LINES: dict[int, str] = {status.value: f"{status.value} {status.phrase}" for status in http.HTTPStatus}
-BODILESS = frozenset((204, 205, 304))  # RFC 9110 6.4.1, 15.3.6: these never have content (1xx are not an application's)
+STATUS_LINES[413] = "413 Content Too Large"  # RFC 9110's names, which Python took up in 3.13
+STATUS_LINES[416] = "416 Range Not Satisfiable"
+STATUS_LINES[422] = "422 Unprocessable Content"
+BODILESS = frozenset((204, 205, 304))  # RFC 9110 6.4.1, 15.3.6: never with content (1xx are not an application's)
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,33 +48,45 @@ class FileSegment:
 class FileBody:
     """A response body that lies in files: segments in order, sent by sendfile where the connection allows.
 
-    Iterating reads it in chunks of at most 64 KiB, so that any WSGI server can send it. Reading is blocking, by
-    ``pread``: the descriptors' own positions neither matter nor move, and several bodies may share a descriptor.
+    A segment may also be ``bytes``, sent as they are. With ``length``, the bytes of all segments together, ``segments``
+    may be an iterator that opens each file when it is asked for it and closes it when it is asked for the next: it is
+    gone through once.
 
-    ``close`` is called once, when the body has been sent or given up; it closes the descriptors.
+    Iterating reads it in chunks of at most 64 KiB, so that any WSGI server can send it. Reading blocks, by ``pread``:
+    the descriptors' own positions neither matter nor move, and several bodies may share a descriptor.
+
+    ``close`` is called once, when the body has been sent or given up; it gives the descriptors back.
     """
 
-    __slots__ = ("_close", "segments")
+    __slots__ = ("_close", "length", "segments")
 
-    def __init__(self, segments: Sequence[FileSegment], close: Callable[[], None] | None = None) -> None:
-        self.segments = list(segments)
+    def __init__(
+        self,
+        segments: Iterable[FileSegment | bytes],
+        close: Callable[[], None] | None = None,
+        *,
+        length: int | None = None,
+    ) -> None:
+        if length is None:
+            segments = list(segments)
+            length = sum(len(part) if isinstance(part, bytes) else part.count for part in segments)
+        self.segments = segments
+        self.length = length
         self._close = close
 
     @classmethod
     def of_descriptor(cls, fd: int, *, offset: int = 0, count: int | None = None) -> Self:
-        """Make a body of one open file and own its descriptor; ``count`` None is to the file's end."""
+        """Make a body of one open file and own its descriptor; ``count`` None is up to the file's end."""
         if count is None:
             count = max(0, os.fstat(fd).st_size - offset)
         return cls([FileSegment(fd, offset, count)], lambda: os.close(fd))
 
-    @property
-    def length(self) -> int:
-        """The bytes in all segments."""
-        return sum(segment.count for segment in self.segments)
-
     def __iter__(self) -> Iterator[bytes]:
         for segment in self.segments:
-            yield from _read_segment(segment)
+            if isinstance(segment, bytes):
+                yield segment
+            else:
+                yield from _read_segment(segment)
 
     def close(self) -> None:
         """Give the files back. A second call does nothing."""
@@ -83,7 +100,7 @@ def _read_segment(segment: FileSegment) -> Iterator[bytes]:
     while position < end:
         chunk = os.pread(segment.fd, min(FILE_CHUNK_SIZE, end - position), position)
         if not chunk:
-            # The length is promised already: ending early would pass off a truncated file as a whole one.
+            # The length is promised already: ending quietly would pass off a truncated file as a whole one.
             raise OSError(errno.EIO, f"file ends at byte {position}, {end - position} bytes short")
         position += len(chunk)
         yield chunk
@@ -92,28 +109,28 @@ def _read_segment(segment: FileSegment) -> Iterator[bytes]:
 def file_wrapper(file: Any, block_size: int = FILE_CHUNK_SIZE) -> Iterable[bytes]:
     """``wsgi.file_wrapper`` (PEP 3333): the rest of a file as a body; closing the body closes the file.
 
-    A regular file of the operating system, opened in binary mode, becomes a :class:`FileBody` from its current position; anything else with a ``read(size)`` is read in blocks.
+    A regular file opened in binary mode becomes a :class:`FileBody` from its current position on; anything else with
+    a ``read(size)`` is read in blocks of ``block_size`` bytes.
     """
     segment = _as_segment(file)
     if segment is None:
-        return _ReadBlocks(file, block_size)
+        return _Blocks(file, block_size)
     return FileBody([segment], file.close)
 
 
 def _as_segment(file: Any) -> FileSegment | None:
-    if not isinstance(file, io.BufferedIOBase | io.RawIOBase):  # a decompressing wrapper has a fileno() too
-        return None
+    # By type, not by the presence of fileno(): a decompressing wrapper has one too, of the compressed file.
     raw = getattr(file, "raw", file)
-    if not isinstance(raw, io.FileIO):
+    if not isinstance(file, io.BufferedReader | io.BufferedRandom | io.FileIO) or not isinstance(raw, io.FileIO):
         return None
-    position = file.tell() if file.seekable() else None
     size = os.fstat(file.fileno()).st_size
-    if position is None or size == 0:  # /proc files say 0 and have content
+    if size == 0 or not file.seekable():  # pipes; and files of /proc, which say 0 and have content
         return None
+    position = file.tell()
     return FileSegment(file.fileno(), position, max(0, size - position))
 
 
-class _ReadBlocks:
+class _Blocks:
     """A file-like object as an iterable of blocks."""
 
     def __init__(self, file: Any, block_size: int) -> None:
@@ -159,16 +176,14 @@ class Response:
         return cls(text, status=status, headers=headers, content_type="text/plain; charset=utf-8")
 
     @classmethod
-    def of_json(
-        cls, value: Mapping[str, Any] | Sequence[Any], *, status: int = 200, headers: Iterable[tuple[str, str]] = ()
-    ) -> Self:
+    def of_json(cls, document: Any, *, status: int = 200, headers: Iterable[tuple[str, str]] = ()) -> Self:
         """Answer a JSON document."""
-        return cls(json.dumps(value), status=status, headers=headers, content_type="application/json")
+        return cls(json.dumps(document), status=status, headers=headers, content_type="application/json")
 
     @property
     def status_line(self) -> str:
         """The status as WSGI wants it: ``"404 Not Found"``."""
-        return STATUS_LINES.get(self.status) or f"{self.status} Status"
+        return STATUS_LINES.get(self.status) or f"{self.status} Unknown"
 
     @property
     def length(self) -> int | None:
@@ -189,16 +204,77 @@ class Response:
         self.headers.append((name, value))
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
-        """Start the response and return its body. The headers may be changed by those above, not this object's."""
+        """Start the response and return its body. Those above may change the header list: it is a copy."""
         headers = self.headers.copy()
-        body = self.body
-        length = self.length
         if self.status in BODILESS:
-            length, body = None, b""
-            close = getattr(self.body, "close", None)
-            if close is not None:
-                close()
+            close_body(self.body)
+            start_response(self.status_line, headers)
+            return ()
+        length = self.length
         if length is not None and self.header("content-length") is None:
             headers.append(("Content-Length", str(length)))
         start_response(self.status_line, headers)
-        return [body] if isinstance(body, bytes) else body
+        return (self.body,) if isinstance(self.body, bytes) else self.body
+
+
+def close_body(body: object) -> None:
+    """Close a WSGI body that will not be sent, if it has a ``close()``."""
+    close = getattr(body, "close", None)
+    if close is not None:
+        close()
+
+
+# -- the answers that the house gives by itself ---------------------------------------------------------------------
+
+
+def preferred_type(accept: str, offered: Sequence[str]) -> str:
+    """Choose from ``offered`` media types by an Accept header (RFC 9110 12.5.1); the earlier wins a tie.
+
+    An empty header accepts all; when nothing offered is acceptable the first is chosen all the same, since a document
+    in the wrong form tells a person more than an empty 406.
+    """
+    if not accept.strip():
+        return offered[0]
+    ranges = [_media_range(item) for item in accept.lower().split(",")]
+    return max(offered, key=lambda media_type: _quality(media_type, ranges))
+
+
+def _media_range(item: str) -> tuple[str, float]:
+    name, *parameters = (part.strip() for part in item.split(";"))
+    quality = 1.0
+    for parameter in parameters:
+        if parameter.startswith("q="):
+            try:
+                quality = float(parameter[2:])
+            except ValueError:
+                quality = 0.0
+    return name, quality
+
+
+def _quality(media_type: str, ranges: Iterable[tuple[str, float]]) -> float:
+    """The quality of the most specific range that matches; 0 when none does."""
+    specificity = {media_type: 2, media_type.partition("/")[0] + "/*": 1, "*/*": 0}
+    matching = [(specificity[name], quality) for name, quality in ranges if name in specificity]
+    return max(matching)[1] if matching else 0.0
+
+
+def error_response(
+    environ: Mapping[str, Any], status: int, hint: str = "", *, headers: Iterable[tuple[str, str]] = ()
+) -> Response:
+    """Answer a failure as text, or as JSON to a client that prefers it, with the request's id and a hint.
+
+    The JSON is ``{"error": {"status": 404, "reason": "Not Found", "hint": "...", "request_id": "..."}}``.
+    """
+    reason = STATUS_LINES.get(status, "500 Unknown")[4:]
+    request_id = environ.get("nova.request_id", "")
+    form = preferred_type(environ.get("HTTP_ACCEPT", ""), ("text/plain", "application/json"))
+    if form == "application/json":
+        error = {"status": status, "reason": reason, "hint": hint, "request_id": request_id}
+        return Response.of_json({"error": error}, status=status, headers=headers)
+    lines = [f"{status} {reason}", hint, f"Request id: {request_id}" if request_id else ""]
+    return Response.of_text("".join(f"{line}\n" for line in lines if line), status=status, headers=headers)
+
+
+def request_error_response(environ: Mapping[str, Any], error: RequestError) -> Response:
+    """Answer a fault of the client's with its status and its hint; its ``headers``, if it has some, go along."""
+    return error_response(environ, error.status, error.hint, headers=getattr(error, "headers", ()))

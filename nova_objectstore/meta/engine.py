@@ -106,7 +106,13 @@ class MetadataEngine(Protocol):
     # -- buckets --------------------------------------------------------------------------------------------------------
 
     def create_bucket(
-        self, name: str, *, owner_id: str, region: str, now_us: int, object_lock: bool = False,
+        self,
+        name: str,
+        *,
+        owner_id: str,
+        region: str,
+        now_us: int,
+        object_lock: bool = False,
         documents: Mapping[str, bytes] = {},
     ) -> Bucket:
         """Add a bucket with its first documents; object lock turns versioning on.
@@ -117,7 +123,9 @@ class MetadataEngine(Protocol):
     def find_bucket(self, name: str) -> Bucket:
         """The bucket of that name. Raises NoSuchBucket."""
 
-    def list_buckets(self, owner_id: str, *, prefix: str = "", after: str = "", limit: int = 10_000) -> Sequence[Bucket]:
+    def list_buckets(
+        self, owner_id: str, *, prefix: str = "", after: str = "", limit: int = 10_000
+    ) -> Sequence[Bucket]:
         """An account's buckets by name, behind ``after``, at most ``limit``."""
 
     def delete_bucket(self, bucket_id: int) -> None:
@@ -164,7 +172,13 @@ class MetadataEngine(Protocol):
         """
 
     def delete_object(
-        self, bucket: Bucket, key: str, *, owner_id: str, now_us: int, condition: WriteCondition = UNCONDITIONAL,
+        self,
+        bucket: Bucket,
+        key: str,
+        *,
+        owner_id: str,
+        now_us: int,
+        condition: WriteCondition = UNCONDITIONAL,
     ) -> Deleted:
         """DELETE without a version id: remove the object (Off), or hide the key under a delete marker.
 
@@ -172,7 +186,13 @@ class MetadataEngine(Protocol):
         """
 
     def delete_version(
-        self, bucket: Bucket, key: str, version_id: str, *, now_us: int, bypass_governance: bool = False,
+        self,
+        bucket: Bucket,
+        key: str,
+        version_id: str,
+        *,
+        now_us: int,
+        bypass_governance: bool = False,
         condition: WriteCondition = UNCONDITIONAL,
     ) -> Deleted:
         """DELETE with a version id: remove that version or marker for good; the next newest becomes current.
@@ -181,14 +201,25 @@ class MetadataEngine(Protocol):
         """
 
     def delete_objects(
-        self, bucket: Bucket, deletes: Sequence[tuple[str, str | None, WriteCondition]], *, owner_id: str, now_us: int,
+        self,
+        bucket: Bucket,
+        deletes: Sequence[tuple[str, str | None, WriteCondition]],
+        *,
+        owner_id: str,
+        now_us: int,
         bypass_governance: bool = False,
     ) -> Sequence[Deleted | Exception]:
         """DeleteObjects: each (key, version id or None, condition) on its own, all in one transaction; errors as values."""
 
     def rename_object(
-        self, bucket: Bucket, source: str, target: str, *, now_us: int,
-        source_condition: WriteCondition = UNCONDITIONAL, condition: WriteCondition = UNCONDITIONAL,
+        self,
+        bucket: Bucket,
+        source: str,
+        target: str,
+        *,
+        now_us: int,
+        source_condition: WriteCondition = UNCONDITIONAL,
+        condition: WriteCondition = UNCONDITIONAL,
     ) -> Version:
         """RenameObject, atomically: the current object of ``source`` becomes that of ``target``; its bytes do not move.
 
@@ -203,7 +234,14 @@ class MetadataEngine(Protocol):
         """Replace the facts of later layers (ACL, encryption, restore). Raises NoSuchKey, NoSuchVersion."""
 
     def set_retention(
-        self, bucket_id: int, key: str, version_id: str | None, *, mode: str, retain_until_us: int, now_us: int,
+        self,
+        bucket_id: int,
+        key: str,
+        version_id: str | None,
+        *,
+        mode: str,
+        retain_until_us: int,
+        now_us: int,
         bypass_governance: bool = False,
     ) -> Version:
         """Set a retention. Raises ObjectLocked when it would shorten or weaken one in force (AWS: "Object Lock")."""
@@ -211,7 +249,9 @@ class MetadataEngine(Protocol):
     def set_legal_hold(self, bucket_id: int, key: str, version_id: str | None, *, on: bool) -> Version:
         """Set or lift a legal hold. Raises NoSuchKey, NoSuchVersion."""
 
-    def list_content_parts(self, version: Version, *, first_byte: int = 0, last_byte: int | None = None) -> Sequence[Part]:
+    def list_content_parts(
+        self, version: Version, *, first_byte: int = 0, last_byte: int | None = None
+    ) -> Sequence[Part]:
         """The parts that a PARTS version's byte range touches, ascending, with offsets (inline bytes included)."""
 
     def get_content_part(self, version: Version, number: int) -> Part | None:
@@ -236,7 +276,9 @@ class MetadataEngine(Protocol):
     def put_part(self, bucket_id: int, key: str, upload_id: str, part: Part) -> None:
         """Add or replace a part; the replaced one becomes garbage. Raises NoSuchUpload."""
 
-    def list_parts(self, bucket_id: int, key: str, upload_id: str, *, after: int = 0, limit: int = 1000) -> Sequence[Part]:
+    def list_parts(
+        self, bucket_id: int, key: str, upload_id: str, *, after: int = 0, limit: int = 1000
+    ) -> Sequence[Part]:
         """Parts with numbers above ``after``, ascending. Raises NoSuchUpload."""
 
     def complete_upload(self, bucket: Bucket, assembly: Assembly, condition: WriteCondition = UNCONDITIONAL) -> Version:

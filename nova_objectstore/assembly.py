@@ -1,0 +1,112 @@
+"""Engines -> domain -> front: the only module that sees all of them."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from nova_objectstore.data.engine import DataEngine
+from nova_objectstore.data.files import FilesEngine
+from nova_objectstore.domain.access import Access
+from nova_objectstore.domain.buckets import Buckets
+from nova_objectstore.domain.egress import Egress
+from nova_objectstore.domain.identities import Identities
+from nova_objectstore.domain.ingest import Ingest
+from nova_objectstore.domain.objects import Objects
+from nova_objectstore.domain.retention import Retention
+from nova_objectstore.domain.uploads import Uploads
+from nova_objectstore.jobs.collect import Collector
+from nova_objectstore.limits import INLINE_SIZE_MAX
+from nova_objectstore.meta.engine import MetadataEngine
+from nova_objectstore.meta.sqlite import SqliteEngine
+from nova_objectstore.s3.app import S3App
+from nova_objectstore.s3.operations import make_table
+
+DATABASE_NAME = "metadata.sqlite"
+DATA_DIRECTORY = "data"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """What the options say, read once."""
+
+    state_path: Path
+    region: str = "us-east-1"
+    domains: Sequence[str] = ()
+    sync: str = "always"
+    inline_size_max: int = INLINE_SIZE_MAX
+    collect_delay_s: float = 600.0
+
+
+@dataclass(frozen=True, slots=True)
+class Store:
+    """The engines and the rules over them."""
+
+    meta: MetadataEngine
+    data: DataEngine
+    identities: Identities
+    access: Access
+    buckets: Buckets
+    objects: Objects
+    retention: Retention
+    uploads: Uploads
+    egress: Egress
+    collector: Collector
+
+    def open(self) -> None:
+        """Open both engines and bring what died half-way to a sane state. Idempotent."""
+        self.meta.open()
+        self.data.start()
+        self.collector.recover()
+
+    def close(self) -> None:
+        """Release both engines. Idempotent."""
+        self.data.stop()
+        self.meta.close()
+
+
+def now_us() -> int:
+    """The wall clock in microseconds since 1970."""
+    return time.time_ns() // 1000
+
+
+def open_metadata(settings: Settings) -> MetadataEngine:
+    """The metadata engine of the settings, not opened yet."""
+    return SqliteEngine(settings.state_path / DATABASE_NAME, sync=settings.sync)
+
+
+def build_store(settings: Settings, *, clock_us: Callable[[], int] = now_us) -> Store:
+    """Put the engines and the domain together; ``Store.open`` then makes them ready."""
+    settings.state_path.mkdir(mode=0o700, parents=True, exist_ok=True)
+    meta = open_metadata(settings)
+    data = FilesEngine(settings.state_path / DATA_DIRECTORY, sync=settings.sync)
+    retention = Retention(meta, now_us=clock_us)
+    ingest = Ingest(data, inline_size_max=settings.inline_size_max)
+    egress = Egress(meta, data)
+    return Store(
+        meta=meta,
+        data=data,
+        identities=Identities(meta),
+        access=Access(),
+        buckets=Buckets(meta, region=settings.region, now_us=clock_us),
+        retention=retention,
+        objects=Objects(meta, data, ingest, egress, retention, now_us=clock_us),
+        uploads=Uploads(meta, data, ingest, egress, retention, now_us=clock_us),
+        egress=egress,
+        collector=Collector(meta, data, delay_us=int(settings.collect_delay_s * 1_000_000), now_us=clock_us),
+    )
+
+
+def build_front(store: Store, settings: Settings, *, clock_s: Callable[[], float] = time.time) -> S3App:
+    """The S3 application over a store."""
+    return S3App(
+        make_table(store),
+        identities=store.identities,
+        access=store.access,
+        buckets=store.buckets,
+        region=settings.region,
+        domains=settings.domains,
+        clock_s=clock_s,
+    )

@@ -1,0 +1,40 @@
+"""What ``nova-objectstore`` tells whoever starts it: where it answers, with which key, and what to paste."""
+
+from __future__ import annotations
+
+import sys
+
+from nova_objectstore.bootstrap import Bootstrap
+
+
+def render_banner(endpoint: str, region: str, root: Bootstrap) -> str:
+    """The text. The secret is in it once, when the pair was made just now; later only where it lies."""
+    path = root.path.absolute()
+    lines = [f"S3 endpoint    {endpoint}   (region {region})"]
+    if root.pair is None:
+        lines.append("Access key     kept nowhere on this machine; `nova-manage key create root` makes another")
+        return "\n".join(lines)
+    lines.append(f"Access key     {root.pair.access_key}")
+    if root.made:
+        lines.append(f"Secret key     {root.pair.secret_key}   (told this once)")
+    lines.append(f"Kept in        {path}")
+    lines += [
+        "",
+        "With the AWS command line:",
+        f"    export AWS_SHARED_CREDENTIALS_FILE={path} AWS_REGION={region} AWS_ENDPOINT_URL={endpoint}",
+        "    aws s3 mb s3://first && echo hello | aws s3 cp - s3://first/hello.txt && aws s3 ls s3://first",
+        "",
+        "With boto3:",
+        "    import boto3, os",
+        f'    os.environ["AWS_SHARED_CREDENTIALS_FILE"] = "{path}"',
+        f'    s3 = boto3.client("s3", endpoint_url="{endpoint}", region_name="{region}")',
+        '    s3.create_bucket(Bucket="second"); s3.put_object(Bucket="second", Key="hello", Body=b"hello")',
+        '    print(s3.get_object(Bucket="second", Key="hello")["Body"].read())',
+    ]
+    return "\n".join(lines)
+
+
+def announce(endpoint: str, region: str, root: Bootstrap) -> None:
+    """Write the banner to standard error, where it does not mix with anything that is piped."""
+    sys.stderr.write(render_banner(endpoint, region, root) + "\n\n")
+    sys.stderr.flush()

@@ -1,0 +1,79 @@
+"""nova-manage: the administrator's command line. It works while the store runs, and while it does not.
+
+    nova-manage [--config-file F] [--state-path DIR] [--json] COMMAND ...
+
+Exit codes: 0 done; 1 refused or failed, told in one line on standard error; 2 a mistake in the command or the options.
+"""
+
+from __future__ import annotations
+
+from nova_wsgi import green
+
+green.patch()  # before anything that makes locks or keeps references to blocking calls
+
+import os  # noqa: E402
+import sys  # noqa: E402
+from collections.abc import Mapping, Sequence  # noqa: E402
+from typing import TextIO  # noqa: E402
+
+from oslo_config import cfg  # noqa: E402
+
+from nova_objectstore.assembly import DATABASE_NAME, Settings, now_us, open_metadata  # noqa: E402
+from nova_objectstore.config import manage_sections  # noqa: E402
+from nova_objectstore.domain.accounts import Accounts  # noqa: E402
+from nova_objectstore.errors import StoreError  # noqa: E402
+from nova_objectstore.manage import COMMANDS  # noqa: E402
+from nova_objectstore.manage.command import Command, Context, UsageError, make_parser, parse  # noqa: E402
+from nova_objectstore.manage.report import Report, print_report  # noqa: E402
+from nova_objectstore.manage.wording import describe  # noqa: E402
+from nova_objectstore.manager import read_settings  # noqa: E402
+from nova_objectstore.version import VERSION  # noqa: E402
+from nova_wsgi import config  # noqa: E402
+from nova_wsgi.errors import ConfigError  # noqa: E402
+
+PROGRAM = "nova-manage"
+OUTPUT = config.Section("Output", (cfg.BoolOpt("json", default=False, help="Print JSON instead of tables."),))
+
+EXIT_DONE = 0
+EXIT_REFUSED = 1
+EXIT_USAGE = 2
+
+
+def run(
+    argv: Sequence[str],
+    *,
+    environ: Mapping[str, str] = os.environ,
+    out: TextIO | None = None,
+    err: TextIO | None = None,
+) -> int:
+    """Run one command line, without the program's name; answer the exit code."""
+    out, err = out or sys.stdout, err or sys.stderr
+    try:
+        _run(argv, environ, out)
+        out.flush()
+    except ConfigError as error:
+        print(f"{PROGRAM}: {error}", file=err)
+        return EXIT_USAGE
+    except StoreError as error:
+        print(f"{PROGRAM}: {describe(error)}", file=err)
+        return EXIT_REFUSED
+    except BrokenPipeError:  # the reader has seen enough: nothing is wrong, and nothing more can be said
+        os.dup2(os.open(os.devnull, os.O_WRONLY), out.fileno())
+    return EXIT_DONE
+
+
+def _run(argv: Sequence[str], environ: Mapping[str, str], out: TextIO) -> None:
+    sections = (*manage_sections(), OUTPUT)
+    options, words = config.split_command(sections, argv)
+    if not words and {"-h", "--help"} & set(options):
+        print(make_parser(COMMANDS, program=PROGRAM).format_help(), file=out)
+    conf = config.load(sections, program=PROGRAM, argv=options, environ=environ, version=VERSION)
+    if not words:
+        raise UsageError(f"which command? (see {PROGRAM} --help)")
+    arguments = parse(COMMANDS, words, program=PROGRAM)
+    report = _execute(arguments.command, read_settings(conf), arguments)
+    print_report(report, out, as_json=conf.json or arguments.json)
+
+
+if __name__ == "__main__":
+    sys.exit(run(sys.argv[1:]))

@@ -1,0 +1,77 @@
+"""From an access key to who asks: cached, and trusted only while the engine's epoch stands still."""
+
+from __future__ import annotations
+
+from nova_objectstore.errors import NoSuchAccessKey
+from nova_objectstore.meta.engine import MetadataEngine
+from nova_objectstore.types import AccessKey, Account, Principal
+
+IDENTITIES_CACHED_MAX = 10_000  # a few MB; above it the cache starts anew
+
+
+class Identity:
+    """A key pair with the principal that it stands for."""
+
+    __slots__ = ("key", "principal")
+
+    def __init__(self, key: AccessKey, principal: Principal) -> None:
+        self.key = key
+        self.principal = principal
+
+
+class Identities:
+    """Looks key pairs and accounts up."""
+
+    def __init__(self, meta: MetadataEngine) -> None:
+        self._meta = meta
+        self._epoch = -1
+        self._by_key: dict[str, Identity | None] = {}
+        self._accounts: dict[str, Account] = {}
+
+    def find(self, access_key: str) -> Identity | None:
+        """The identity behind an access key; None when there is none or it is switched off."""
+        self._refresh()
+        try:
+            return self._by_key[access_key]
+        except KeyError:
+            identity = self._load(access_key)
+        if len(self._by_key) >= IDENTITIES_CACHED_MAX:
+            self._by_key.clear()
+        self._by_key[access_key] = identity
+        return identity
+
+    def secret(self, access_key: str) -> str | None:
+        """The secret of an access key, for a signature to be checked with; None as ``find``."""
+        identity = self.find(access_key)
+        return identity.key.secret_key if identity else None
+
+    def account(self, account_id: str) -> Account:
+        """An account by its id. Raises NoSuchAccount."""
+        self._refresh()
+        account = self._accounts.get(account_id)
+        if account is None:
+            account = self._accounts[account_id] = self._meta.find_account(account_id)
+        return account
+
+    def _refresh(self) -> None:
+        epoch = self._meta.epoch()
+        if epoch != self._epoch:
+            self._by_key.clear()
+            self._accounts.clear()
+            self._epoch = epoch
+
+    def _load(self, access_key: str) -> Identity | None:
+        try:
+            key = self._meta.find_access_key(access_key)
+        except NoSuchAccessKey:
+            return None
+        if not key.active:
+            return None
+        account = self._meta.find_account(key.account_id)
+        principal = Principal(
+            account_id=account.id,
+            canonical_id=account.canonical_id,
+            arn=f"arn:aws:iam::{account.id}:root",
+            access_key=access_key,
+        )
+        return Identity(key, principal)

@@ -1,0 +1,239 @@
+"""Objects: put, read, copied, renamed, deleted, listed.
+
+The order of every write: the data durable under a fresh ref; then the version committed, with what it replaces queued as
+garbage; then the answer. A crash at any point leaves the old object or the new one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import NamedTuple
+
+from nova_objectstore.data.engine import DataEngine
+from nova_objectstore.domain.bodies import IncomingBody
+from nova_objectstore.domain.commit import Commits
+from nova_objectstore.domain.copying import StoredBody
+from nova_objectstore.domain.egress import Egress
+from nova_objectstore.domain.ingest import Ingest
+from nova_objectstore.domain.retention import Retention
+from nova_objectstore.errors import InvalidRequest, NoSuchKey, PreconditionFailed
+from nova_objectstore.meta.engine import MetadataEngine
+from nova_objectstore.types import (
+    NO_LOCK,
+    UNCONDITIONAL,
+    Bucket,
+    Checksum,
+    Content,
+    ContentKind,
+    Deleted,
+    ListPage,
+    ListQuery,
+    Lock,
+    NewVersion,
+    Part,
+    Version,
+    VersionsPage,
+    VersionsQuery,
+    WriteCondition,
+)
+
+
+class ObjectSpec(NamedTuple):
+    """What a write sets beside the bytes. ``headers`` are those that a GET answers, by their canonical spelling."""
+
+    key: str
+    owner_id: str
+    headers: Mapping[str, str] = {}
+    storage_class: str = "STANDARD"
+    tags: Mapping[str, str] = {}
+    lock: Lock = NO_LOCK
+    extra: Mapping[str, str] = {}
+
+
+class Delete(NamedTuple):
+    """One key, or one version of it, to be deleted."""
+
+    key: str
+    version_id: str | None = None
+    condition: WriteCondition = UNCONDITIONAL
+
+
+class Objects:
+    """The rules of objects."""
+
+    def __init__(
+        self,
+        meta: MetadataEngine,
+        data: DataEngine,
+        ingest: Ingest,
+        egress: Egress,
+        retention: Retention,
+        *,
+        now_us: Callable[[], int],
+    ) -> None:
+        self._meta = meta
+        self._data = data
+        self._ingest = ingest
+        self._egress = egress
+        self._commits = Commits(data)
+        self._retention = retention
+        self._now_us = now_us
+
+    # -- reading --------------------------------------------------------------------------------------------------------
+
+    def get(self, bucket: Bucket, key: str, version_id: str | None = None, *, inline: bool = False) -> Version:
+        """The current version or the one named; with a small object's bytes when ``inline``.
+
+        Raises NoSuchKey, NoSuchVersion. A named delete marker is returned: the front refuses it as AWS does.
+        """
+        return self._meta.get_version(bucket.id, key, version_id, inline=inline)
+
+    def part(self, version: Version, number: int) -> Part | None:
+        """Part ``number`` of a version that was a multipart upload; None where there is none."""
+        return self._meta.get_content_part(version, number)
+
+    def parts(self, version: Version, *, after: int, limit: int) -> Sequence[Part]:
+        """Parts of a completed multipart object with numbers above ``after``."""
+        return [part for part in self._meta.list_content_parts(version) if part.number > after][:limit]
+
+    # -- writing --------------------------------------------------------------------------------------------------------
+
+    def put(
+        self, bucket: Bucket, spec: ObjectSpec, body: IncomingBody, condition: WriteCondition = UNCONDITIONAL
+    ) -> Version:
+        """Store ``body`` as the key's current object. Durable when it returns.
+
+        Raises what the body raises (nothing is kept then), PreconditionFailed, NoSuchKey, NoSuchBucket, StorageFull.
+        """
+        spec = spec._replace(lock=self._retention.lock_for(bucket, spec.lock))
+        if condition is not UNCONDITIONAL:
+            self._refuse_early(bucket, spec.key, condition)
+        stored = self._ingest.store(body, size=body.size, hashers=body.hashers, verify=body.finish)
+        digests = body.digests()
+        new = self._new_version(spec, stored.size, digests.etag, stored.content, digests.checksum)
+        return self._commits.commit(stored.content, lambda: self._meta.put_version(bucket, new, condition))
+
+    def _refuse_early(self, bucket: Bucket, key: str, condition: WriteCondition) -> None:
+        """Spare the client a long upload that cannot succeed; the transaction decides for good."""
+        try:
+            current = self._meta.get_version(bucket.id, key, inline=False)
+        except NoSuchKey:
+            if condition.if_match is not None:
+                raise
+            return
+        if condition.if_none_match:
+            raise PreconditionFailed(condition="If-None-Match")
+        if condition.if_match not in (None, "*", current.etag):
+            raise PreconditionFailed(condition="If-Match")
+
+    def _new_version(
+        self, spec: ObjectSpec, size: int, etag: str, content: Content, checksum: Checksum | None
+    ) -> NewVersion:
+        return NewVersion(
+            key=spec.key,
+            size=size,
+            etag=etag,
+            modified_us=self._now_us(),
+            owner_id=spec.owner_id,
+            content=content,
+            headers=spec.headers,
+            storage_class=spec.storage_class,
+            checksum=checksum,
+            tags=spec.tags,
+            lock=spec.lock,
+            extra=spec.extra,
+        )
+
+    # -- copying --------------------------------------------------------------------------------------------------------
+
+    def copy(
+        self,
+        source: Version,
+        bucket: Bucket,
+        spec: ObjectSpec,
+        *,
+        algorithm: str = "",
+        condition: WriteCondition = UNCONDITIONAL,
+    ) -> Version:
+        """Make a copy of ``source`` the current object of ``spec.key``; ``algorithm`` asks for another checksum.
+
+        The bytes are shared where the engine can, and read and written otherwise.
+        """
+        spec = spec._replace(lock=self._retention.lock_for(bucket, spec.lock))
+        content, etag, checksum = self._copy_content(source, algorithm)
+        new = self._new_version(spec, source.size, etag, content, checksum)
+        return self._commits.commit(content, lambda: self._meta.put_version(bucket, new, condition))
+
+    def _copy_content(self, source: Version, algorithm: str) -> tuple[Content, str, Checksum | None]:
+        checksum = source.checksum
+        if source.parts_count == 0 and (not algorithm or (checksum is not None and checksum.algorithm == algorithm)):
+            shared = self._commits.share(source.content)
+            if shared is not None:
+                return shared, source.etag, checksum
+        body = StoredBody(self._egress, source, algorithm or (checksum.algorithm if checksum else ""))
+        try:
+            stored = self._ingest.store(body, size=body.size, hashers=body.hashers, verify=body.finish)
+        finally:
+            body.close()
+        digests = body.digests()
+        return stored.content, digests.etag, digests.checksum
+
+    def rename(
+        self, bucket: Bucket, source: str, target: str, *, source_condition: WriteCondition, condition: WriteCondition
+    ) -> Version:
+        """Give the current object of ``source`` the key ``target``, atomically.
+
+        Raises NoSuchKey, PreconditionFailed, InvalidRequest (both keys the same).
+        """
+        if source == target:
+            raise InvalidRequest("The source and the destination of a rename must differ")
+        return self._meta.rename_object(
+            bucket, source, target, now_us=self._now_us(), source_condition=source_condition, condition=condition
+        )
+
+    # -- deleting ---------------------------------------------------------------------------------------------------------
+
+    def delete(self, bucket: Bucket, delete: Delete, *, owner_id: str, bypass_governance: bool = False) -> Deleted:
+        """Delete a key or a version; what is not there is deleted already, as S3 has it.
+
+        Raises PreconditionFailed, NoSuchKey (If-Match on an absent key), ObjectLocked.
+        """
+        if delete.version_id is None:
+            return self._meta.delete_object(
+                bucket, delete.key, owner_id=owner_id, now_us=self._now_us(), condition=delete.condition
+            )
+        return self._meta.delete_version(
+            bucket,
+            delete.key,
+            delete.version_id,
+            now_us=self._now_us(),
+            bypass_governance=bypass_governance,
+            condition=delete.condition,
+        )
+
+    def delete_many(
+        self, bucket: Bucket, deletes: Sequence[Delete], *, owner_id: str, bypass_governance: bool = False
+    ) -> Sequence[Deleted | Exception]:
+        """Delete each on its own; the outcomes in the same order, errors as values."""
+        return self._meta.delete_objects(
+            bucket, deletes, owner_id=owner_id, now_us=self._now_us(), bypass_governance=bypass_governance
+        )
+
+    # -- tags -----------------------------------------------------------------------------------------------------------
+
+    def set_tags(self, bucket: Bucket, key: str, version_id: str | None, tags: Mapping[str, str]) -> Version:
+        """Replace the tags of the current version or the one named. Raises NoSuchKey, NoSuchVersion."""
+        return self._meta.set_tags(bucket.id, key, version_id, tags)
+
+    # -- listing ------------------------------------------------------------------------------------------------------------
+
+    def list(self, bucket: Bucket, query: ListQuery) -> ListPage:
+        """A page of current objects and common prefixes."""
+        return self._meta.list_objects(bucket.id, query)
+
+    def list_versions(self, bucket: Bucket, query: VersionsQuery) -> VersionsPage:
+        """A page of all versions, delete markers and common prefixes."""
+        return self._meta.list_versions(bucket.id, query)
+
+
+__all__ = ["ContentKind", "Delete", "ObjectSpec", "Objects"]

@@ -1,0 +1,119 @@
+"""A command as a row, and the command line that is made of the rows.
+
+Dashes and underscores in flags mean the same, ``--json`` may stand anywhere, and a mistake is one line.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple, NoReturn
+
+from nova_objectstore.domain.accounts import Accounts, KeyPair
+from nova_objectstore.manage.report import Report
+from nova_objectstore.meta.engine import MetadataEngine
+from nova_wsgi.errors import ConfigError
+
+NOUNS = {
+    "account": "accounts and their root key pairs",
+    "key": "access keys of accounts",
+    "bucket": "buckets and what they hold",
+    "db": "the metadata database",
+}
+
+
+class UsageError(ConfigError):
+    """A command line that cannot be understood: one line, exit code 2."""
+
+
+class Argument(NamedTuple):
+    """What ``argparse.ArgumentParser.add_argument`` takes."""
+
+    name: str
+    options: Mapping[str, Any] = {}
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """What commands work on. ``meta`` is open."""
+
+    meta: MetadataEngine
+    accounts: Accounts
+
+
+class Command(NamedTuple):
+    """``nova-manage NOUN VERB ARGUMENTS``. ``may_create``: it may be the first to touch a new state directory."""
+
+    noun: str
+    verb: str
+    summary: str
+    run: Callable[[Context, argparse.Namespace], Report]
+    arguments: Sequence[Argument] = ()
+    may_create: bool = False
+
+
+class CommandParser(argparse.ArgumentParser):
+    """argparse, whose mistakes are UsageErrors."""
+
+    def error(self, message: str) -> NoReturn:
+        raise UsageError(f"{message} (see {self.prog} --help)")
+
+
+def make_parser(commands: Sequence[Command], *, program: str) -> CommandParser:
+    """The parser of the part of the command line that begins with the noun.
+
+    What it parses has ``command`` (a Command) and ``json``. Raises UsageError.
+    """
+    common = CommandParser(add_help=False)
+    common.add_argument("--json", action="store_true", default=argparse.SUPPRESS, help="Print JSON.")
+    parser = CommandParser(
+        prog=program, usage="%(prog)s [options] [--json] COMMAND ...", allow_abbrev=False, parents=[common]
+    )
+    nouns = parser.add_subparsers(title="commands", metavar="COMMAND", required=True, dest="noun")
+    for noun, summary in NOUNS.items():
+        about = f"{summary[0].upper()}{summary[1:]}."
+        of_noun = nouns.add_parser(noun, help=about, description=about, allow_abbrev=False, parents=[common])
+        verbs = of_noun.add_subparsers(title="commands", metavar="COMMAND", required=True, dest="verb")
+        for command in (command for command in commands if command.noun == noun):
+            of_verb = verbs.add_parser(
+                command.verb, help=command.summary, description=command.summary, allow_abbrev=False, parents=[common]
+            )
+            of_verb.set_defaults(command=command)
+            for argument in command.arguments:
+                of_verb.add_argument(argument.name, **argument.options)
+    return parser
+
+
+def parse(commands: Sequence[Command], argv: Sequence[str], *, program: str) -> argparse.Namespace:
+    """Parse ``NOUN VERB ...``. Raises UsageError; ``--help`` prints and raises SystemExit(0)."""
+    spelled = [_with_dashes(argument) for argument in argv]
+    return make_parser(commands, program=program).parse_args(spelled, argparse.Namespace(json=False))
+
+
+def _with_dashes(argument: str) -> str:
+    if not argument.startswith("--"):
+        return argument
+    name, equals, value = argument.partition("=")
+    return name.replace("_", "-") + equals + value
+
+
+# -- key pairs: the same two arguments wherever one is given -----------------------------------------------------------
+
+KEY_PAIR_ARGUMENTS = (
+    Argument("--access-key", {"metavar": "K", "help": "The access key; random, like AWS's, unless given."}),
+    Argument("--secret-key", {"metavar": "S", "help": "Its secret; - reads it from standard input."}),
+)
+
+
+def given_pair(arguments: argparse.Namespace) -> KeyPair | None:
+    """The pair on the command line, None when there is none. Raises UsageError for half a pair."""
+    if arguments.access_key is None and arguments.secret_key is None:
+        return None
+    if arguments.access_key is None or arguments.secret_key is None:
+        raise UsageError("--access-key and --secret-key go together")
+    pair = KeyPair(arguments.access_key, arguments.secret_key)
+    if pair.secret_key == "-":  # noqa: S105  no secret: other users of the host see command lines
+        return pair._replace(secret_key=sys.stdin.readline().rstrip("\r\n"))
+    return pair

@@ -1,0 +1,2 @@
+"""``nova-manage db``: the metadata database's schema."""
+COMMANDS = ()

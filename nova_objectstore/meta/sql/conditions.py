@@ -1,0 +1,42 @@
+"""Conditions of a write, checked against what is there, inside the transaction that writes. Pure: no database.
+
+AWS: "How to prevent object overwrites with conditional writes", "Conditional deletes".
+"""
+
+from __future__ import annotations
+
+from nova_objectstore.errors import NoSuchKey, PreconditionFailed
+from nova_objectstore.meta.sql.rows import VersionRow
+from nova_objectstore.types import UNCONDITIONAL, WriteCondition
+
+_SECOND_US = 1_000_000
+
+
+def check_condition(condition: WriteCondition, key: str, found: VersionRow | None) -> None:
+    """Raise unless ``condition`` holds for the version that is ``found`` under ``key``; a delete marker is none.
+
+    Raises PreconditionFailed, or NoSuchKey when If-Match meets no object. The further conditions of DeleteObject hold for an
+    object that is not there (AWS: DeleteObject, "or if the object doesn't exist, the operation returns a 204").
+    """
+    if condition is UNCONDITIONAL or condition == UNCONDITIONAL:
+        return
+    if found is None or found.is_marker:
+        if condition.if_match is not None:
+            raise NoSuchKey(key=key)
+        return
+    failed = _failed_header(condition, found)
+    if failed is not None:
+        raise PreconditionFailed(condition=failed)
+
+
+def _failed_header(condition: WriteCondition, found: VersionRow) -> str | None:
+    if condition.if_none_match:
+        return "If-None-Match"
+    if condition.if_match not in (None, "*", found.etag):
+        return "If-Match"
+    if condition.size not in (None, found.size):
+        return "x-amz-if-match-size"
+    asked = condition.modified_us
+    if asked is not None and asked // _SECOND_US != found.modified_us // _SECOND_US:
+        return "x-amz-if-match-last-modified-time"
+    return None

@@ -1,0 +1,63 @@
+"""Contents: where a version's bytes are put, and what becomes of them when their version goes."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from nova_objectstore.meta.sql.rows import VersionRow
+from nova_objectstore.meta.sql.statements import uploads as parts_q
+from nova_objectstore.meta.sql.statements.garbage import insert_garbage
+from nova_objectstore.meta.sql.statements.versions import delete_blob, insert_blob
+from nova_objectstore.meta.sql.transaction import Transaction
+from nova_objectstore.types import Content, ContentKind
+
+
+class Place(NamedTuple):
+    """The three columns that say where bytes lie."""
+
+    kind: int
+    ref: str | None
+    content_id: int | None
+
+
+NOWHERE = Place(int(ContentKind.NOTHING), None, None)
+
+
+def store_content(tx: Transaction, content: Content) -> Place:
+    """Write small bytes into the database; of others only the name."""
+    if content.kind is ContentKind.INLINE:
+        assert content.inline is not None, "inline content comes with its bytes"
+        return Place(int(content.kind), None, tx.insert(insert_blob, content.inline))
+    assert content.kind is ContentKind.DATA, content.kind
+    assert content.ref, "data comes with its name"
+    return Place(int(content.kind), content.ref, None)
+
+
+def erase_content(tx: Transaction, found: VersionRow, now_us: int) -> None:
+    """The version goes: its small bytes at once, its data into the queue."""
+    if found.kind == ContentKind.INLINE:
+        tx.run(delete_blob, found.content_id)
+    elif found.kind == ContentKind.DATA:
+        tx.run(insert_garbage, found.ref, now_us)
+    elif found.kind == ContentKind.PARTS:
+        erase_parts(tx, found.content_id, now_us)
+
+
+def erase_parts(tx: Transaction, content_id: int | None, now_us: int) -> None:
+    """Every part of an upload, or of the object that it became."""
+    tx.run(parts_q.queue_refs_of_parts, content_id, now_us)
+    tx.run(parts_q.delete_blobs_of_parts, content_id)
+    tx.run(parts_q.delete_parts, content_id)
+
+
+def erase_part(tx: Transaction, content_id: int, number: int, now_us: int) -> None:
+    """One part of an upload in progress, if it is there."""
+    row = tx.one(parts_q.find_part_content, content_id, number)
+    if row is None:
+        return
+    ref, blob_id = row
+    if ref is not None:
+        tx.run(insert_garbage, ref, now_us)
+    if blob_id is not None:
+        tx.run(delete_blob, blob_id)
+    tx.run(parts_q.delete_part, content_id, number)

@@ -1,0 +1,144 @@
+"""Deletions: hiding a key under a delete marker, removing a version for good, both a thousand at once. The verbs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from nova_objectstore.errors import StoreError
+from nova_objectstore.meta.sql.bucket_states import read_state
+from nova_objectstore.meta.sql.conditions import check_condition
+from nova_objectstore.meta.sql.contents import erase_content
+from nova_objectstore.meta.sql.locks import check_removable
+from nova_objectstore.meta.sql.statements import versions as q
+from nova_objectstore.meta.sql.transaction import BucketState, Transaction
+from nova_objectstore.meta.sql.versions import (
+    Found,
+    Slot,
+    check_slot,
+    find_current,
+    find_newest_hidden,
+    find_version,
+    make_room,
+    open_slot,
+)
+from nova_objectstore.types import UNCONDITIONAL, Bucket, Deleted, Versioning, WriteCondition
+
+
+def delete_object(
+    tx: Transaction,
+    bucket: Bucket,
+    key: str,
+    *,
+    owner_id: str,
+    now_us: int,
+    condition: WriteCondition = UNCONDITIONAL,
+) -> Deleted:
+    """DELETE without a version id."""
+    state = read_state(tx, bucket.id)
+    return _delete_key(tx, state, bucket.id, key, owner_id=owner_id, now_us=now_us, condition=condition)
+
+
+def _delete_key(
+    tx: Transaction,
+    state: BucketState,
+    bucket_id: int,
+    key: str,
+    *,
+    owner_id: str,
+    now_us: int,
+    condition: WriteCondition,
+) -> Deleted:
+    slot = open_slot(tx, state, bucket_id, key, now_us)
+    check_condition(condition, key, slot.current)
+    check_slot(slot, now_us)
+    make_room(tx, slot, now_us)
+    if slot.current is not None:
+        tx.run(q.delete_current, bucket_id, key)
+    if state.versioning is Versioning.OFF:
+        return Deleted(None, is_marker=False)
+    insert_marker(tx, slot, owner_id=owner_id, now_us=now_us)
+    return Deleted(slot.version_id, is_marker=True)
+
+
+def insert_marker(tx: Transaction, slot: Slot, *, owner_id: str, now_us: int) -> None:
+    """Put a delete marker on top of the key's versions, when room was made and no current object is left."""
+    tx.run(q.insert_hidden_marker, slot.bucket_id, slot.key, -slot.sequence, slot.version_id, now_us, owner_id)
+
+
+def delete_version(
+    tx: Transaction,
+    bucket: Bucket,
+    key: str,
+    version_id: str,
+    *,
+    now_us: int,
+    bypass_governance: bool = False,
+    condition: WriteCondition = UNCONDITIONAL,
+) -> Deleted:
+    """DELETE with a version id."""
+    read_state(tx, bucket.id)
+    found = find_version(tx, bucket.id, key, version_id)
+    check_condition(condition, key, None if found is None else found.row)
+    if found is None:
+        return Deleted(version_id, is_marker=False)
+    check_removable(found.row, now_us=now_us, bypass_governance=bypass_governance)
+    _remove(tx, found, now_us)
+    return Deleted(version_id, is_marker=found.row.is_marker)
+
+
+def _remove(tx: Transaction, found: Found, now_us: int) -> None:
+    row = found.row
+    erase_content(tx, row, now_us)
+    if not row.is_marker:
+        tx.count(row.bucket_id, -1, -row.size)
+    if found.is_current:
+        tx.run(q.delete_current, row.bucket_id, row.key)
+        promote(tx, row.bucket_id, row.key)
+        return
+    tx.run(q.delete_hidden, row.bucket_id, row.key, -row.sequence)
+    if row.is_marker and find_current(tx, row.bucket_id, row.key) is None:
+        promote(tx, row.bucket_id, row.key)
+
+
+def promote(tx: Transaction, bucket_id: int, key: str) -> None:
+    """The key has no current object: its newest hidden version becomes it, unless a marker keeps the key hidden."""
+    newest = find_newest_hidden(tx, bucket_id, key)
+    if newest is None or newest.is_marker:
+        return
+    tx.run(q.copy_hidden_to_current, bucket_id, key, -newest.sequence)
+    tx.run(q.delete_hidden, bucket_id, key, -newest.sequence)
+
+
+def delete_objects(
+    tx: Transaction,
+    bucket: Bucket,
+    deletes: Sequence[tuple[str, str | None, WriteCondition]],
+    *,
+    owner_id: str,
+    now_us: int,
+    bypass_governance: bool = False,
+) -> Sequence[Deleted | Exception]:
+    """DeleteObjects. A refused key has changed nothing (its checks come first), so its error is a value here."""
+    state = read_state(tx, bucket.id)
+    outcomes: list[Deleted | Exception] = []
+    for key, version_id, condition in deletes:
+        outcome: Deleted | Exception
+        try:
+            if version_id is None:
+                outcome = _delete_key(
+                    tx, state, bucket.id, key, owner_id=owner_id, now_us=now_us, condition=condition
+                )
+            else:
+                outcome = delete_version(
+                    tx,
+                    bucket,
+                    key,
+                    version_id,
+                    now_us=now_us,
+                    bypass_governance=bypass_governance,
+                    condition=condition,
+                )
+        except StoreError as error:
+            outcome = error
+        outcomes.append(outcome)
+    return outcomes

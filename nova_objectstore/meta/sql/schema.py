@@ -1,0 +1,236 @@
+"""The tables, and what holds between their rows.
+
+Laws, kept by the verbs and checked by the tests' ``check_state``:
+
+- ``objects`` has a row for a key exactly when a plain GET finds one: the key's newest version is not a delete marker.
+- ``hidden_versions`` has every other version and all delete markers. A key's row in ``objects`` is newer than each of them.
+- A version, or a part, owns its bytes alone: a row of ``blobs`` (``content_id``), a ref of the data engine (``ref``), or the
+  rows of ``parts`` with its ``content_id``, which is the number of the upload that they came with.
+- ``bucket_usage`` is the number and the bytes of the versions that are not markers.
+- Every primary key of numbers whose values leave the database (buckets, uploads, garbage) never comes back.
+
+Keys compare as the bytes of their UTF-8: SQLite's BINARY collation, PostgreSQL's "C".
+
+``hidden_versions`` sorts by ``neg_sequence`` (minus the sequence), so that one ascending index gives the newest first.
+Tables keyed by (bucket, key) are WITHOUT ROWID: measured with a million keys put in random order, a page of 1,000
+then costs 2.2 ms instead of 4.8, and a single read the same. Pages of 4 KiB write the least into the WAL.
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import CheckConstraint, Column, Index, Integer, LargeBinary, MetaData, Table, Text
+from sqlalchemy import BigInteger as _BigInteger
+from sqlalchemy import literal_column as _sql
+
+metadata = MetaData()
+
+# SQLite makes a rowid alias only of a column declared INTEGER; other databases need 8 bytes for these.
+Big = _BigInteger().with_variant(Integer, "sqlite")
+
+
+def _text(name: str, *, nullable: bool = False) -> Column[str]:
+    return Column(name, Text(collation=None), nullable=nullable)
+
+
+def _key(name: str) -> Column[str]:
+    return Column(name, Text().with_variant(Text(collation="C"), "postgresql"), nullable=False)
+
+
+def _number(name: str, *, nullable: bool = False) -> Column[int]:
+    return Column(name, Big, nullable=nullable)
+
+
+def _version_columns() -> list[Column[object]]:
+    """What ``objects`` and ``hidden_versions`` have in common, behind the columns of their keys."""
+    columns = [
+        _text("version_id"),
+        _number("size"),
+        _text("etag"),
+        _number("modified_us"),
+        _text("owner_id"),
+        _text("storage_class", nullable=True),  # NULL: STANDARD
+        _text("headers", nullable=True),  # JSON object; NULL: none
+        _text("checksum_algorithm", nullable=True),  # NULL: no checksum
+        _text("checksum_type", nullable=True),
+        _text("checksum_value", nullable=True),
+        _number("parts_count"),
+        _number("kind"),  # types.ContentKind
+        _text("ref", nullable=True),  # DATA: the data engine's name
+        _number("content_id", nullable=True),  # INLINE: blobs.id; PARTS: parts.content_id
+        _text("tags", nullable=True),  # JSON object; NULL: none
+        _text("lock_mode", nullable=True),  # NULL: neither retention nor legal hold, then the next two are 0
+        _number("retain_until_us"),
+        _number("legal_hold"),
+        _text("extra", nullable=True),  # JSON object; NULL: none
+    ]
+    return columns  # type: ignore[return-value]
+
+
+epoch = Table("epoch", metadata, Column("id", Integer, primary_key=True), _number("value"), CheckConstraint("id = 1"))
+
+accounts = Table(
+    "accounts",
+    metadata,
+    Column("id", Text, primary_key=True),
+    _text("canonical_id"),
+    _key("name"),
+    _text("email"),
+    _number("created_us"),
+    Index("accounts_canonical_id", "canonical_id", unique=True),
+    Index("accounts_name", "name", unique=True),
+    sqlite_with_rowid=False,
+)
+
+access_keys = Table(
+    "access_keys",
+    metadata,
+    Column("access_key", Text, primary_key=True),
+    _text("secret_key"),
+    _text("account_id"),
+    _text("user_name", nullable=True),
+    _number("active"),
+    _number("created_us"),
+    Index("access_keys_account", "account_id", "created_us", "access_key"),
+    sqlite_with_rowid=False,
+)
+
+buckets = Table(
+    "buckets",
+    metadata,
+    Column("id", Big, primary_key=True),
+    _key("name"),
+    _text("owner_id"),
+    _text("region"),
+    _number("created_us"),
+    _text("versioning"),
+    _number("object_lock"),
+    _number("revision"),
+    Index("buckets_name", "name", unique=True),
+    Index("buckets_owner", "owner_id", "name"),
+    sqlite_autoincrement=True,
+)
+
+documents = Table(
+    "documents",
+    metadata,
+    Column("bucket_id", Big, primary_key=True, autoincrement=False),
+    Column("name", Text, primary_key=True),
+    Column("body", LargeBinary, nullable=False),
+    sqlite_with_rowid=False,
+)
+
+bucket_usage = Table(
+    "bucket_usage",
+    metadata,
+    Column("bucket_id", Big, primary_key=True, autoincrement=False),
+    _number("objects"),
+    _number("bytes"),
+)
+
+objects = Table(
+    "objects",
+    metadata,
+    Column("bucket_id", Big, primary_key=True, autoincrement=False),
+    Column("key", Text().with_variant(Text(collation="C"), "postgresql"), primary_key=True),
+    _number("sequence"),
+    *_version_columns(),
+    sqlite_with_rowid=False,
+)
+
+hidden_versions = Table(
+    "hidden_versions",
+    metadata,
+    Column("bucket_id", Big, primary_key=True, autoincrement=False),
+    Column("key", Text().with_variant(Text(collation="C"), "postgresql"), primary_key=True),
+    Column("neg_sequence", Big, primary_key=True, autoincrement=False),
+    *_version_columns(),
+    sqlite_with_rowid=False,
+)
+
+# A version id tells its sequence (see versions.py), all but the null version's: it is found by an index of its own.
+_IS_NULL_VERSION = _sql("version_id = 'null'")
+_HAS_REF = _sql("ref IS NOT NULL")
+Index(
+    "hidden_null_versions",
+    hidden_versions.c.bucket_id,
+    hidden_versions.c.key,
+    unique=True,
+    sqlite_where=_IS_NULL_VERSION,
+    postgresql_where=_IS_NULL_VERSION,
+)
+Index("objects_ref", objects.c.ref, sqlite_where=_HAS_REF, postgresql_where=_HAS_REF)
+Index("hidden_versions_ref", hidden_versions.c.ref, sqlite_where=_HAS_REF, postgresql_where=_HAS_REF)
+
+blobs = Table("blobs", metadata, Column("id", Big, primary_key=True), Column("body", LargeBinary, nullable=False))
+
+uploads = Table(
+    "uploads",
+    metadata,
+    Column("id", Big, primary_key=True),  # becomes the content_id of the object
+    _number("bucket_id"),
+    _key("key"),
+    _text("upload_id"),
+    _number("initiated_us"),
+    _text("owner_id"),
+    _text("initiator"),
+    _text("storage_class", nullable=True),
+    _text("headers", nullable=True),
+    _text("checksum_algorithm"),
+    _text("checksum_type"),
+    _text("tags", nullable=True),
+    _text("lock_mode", nullable=True),
+    _number("retain_until_us"),
+    _number("legal_hold"),
+    _text("extra", nullable=True),
+    Index("uploads_upload_id", "upload_id", unique=True),
+    Index("uploads_key", "bucket_id", "key", "initiated_us", "upload_id"),
+    sqlite_autoincrement=True,
+)
+
+parts = Table(
+    "parts",
+    metadata,
+    Column("content_id", Big, primary_key=True, autoincrement=False),
+    Column("number", Integer, primary_key=True, autoincrement=False),
+    _number("offset", nullable=True),  # NULL while the upload is in progress
+    _number("size"),
+    _text("etag"),
+    _number("modified_us"),
+    _text("checksum_algorithm", nullable=True),
+    _text("checksum_type", nullable=True),
+    _text("checksum_value", nullable=True),
+    _number("kind"),
+    _text("ref", nullable=True),
+    _number("blob_id", nullable=True),
+    _text("extra", nullable=True),
+    sqlite_with_rowid=False,
+)
+_IS_PLACED = _sql('"offset" IS NOT NULL')
+Index("parts_offset", parts.c.content_id, parts.c.offset, sqlite_where=_IS_PLACED, postgresql_where=_IS_PLACED)
+Index("parts_ref", parts.c.ref, sqlite_where=_HAS_REF, postgresql_where=_HAS_REF)
+
+completed_uploads = Table(
+    "completed_uploads",
+    metadata,
+    Column("upload_id", Text, primary_key=True),
+    _number("bucket_id"),
+    _key("key"),
+    _text("version_id"),
+    _number("sequence"),
+    _text("etag"),
+    _number("completed_us"),
+    Index("completed_uploads_time", "completed_us"),
+    Index("completed_uploads_bucket", "bucket_id"),
+    sqlite_with_rowid=False,
+)
+
+garbage = Table(
+    "garbage",
+    metadata,
+    Column("id", Big, primary_key=True),
+    _text("ref"),
+    _number("queued_us"),
+    Index("garbage_queued", "queued_us", "id"),
+    Index("garbage_ref", "ref"),
+    sqlite_autoincrement=True,
+)

@@ -1,0 +1,1 @@
+"""Every statement once, in SQLAlchemy Core, by topic. Importing a topic declares its statements."""

@@ -1,0 +1,157 @@
+"""Committer: the one greenthread of a process that writes, and the native thread that waits for the disk.
+
+Strategy: writes that come while a commit is under way are collected; the next transaction takes them all (group commit).
+Their statements run on the hub's thread, one verb after the other, and only the COMMIT runs in a native thread.
+
+    Measured beside readers that keep the hub busy: with the statements in the native thread too, every one of them gives
+    the interpreter lock away and waits to get it back; puts then took 28 ms at 640 a second instead of 5 ms at 2,700.
+
+Laws:
+
+- A waiter hears of its write only when it is durable, or when nothing of it is left.
+- Verbs check before they write, so a refused one needs no undoing. If one fails later, or a statement fails, the whole
+  transaction is undone and each of its verbs repeated in a transaction of its own.
+- A failed COMMIT fails every write of its transaction. None of it is seen afterwards, unless the machine dies before the next
+  commit: then the database may find the transaction complete in its log. Callers treat EngineError as "outcome unknown".
+- The turnstile is left right after the COMMIT, in the native thread, before this process's waiters are told.
+"""
+
+from __future__ import annotations
+
+import logging
+import sqlite3
+import time
+from collections import deque
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+from nova_objectstore.errors import StorageFailed
+from nova_objectstore.meta.sql.statement import Statement
+from nova_objectstore.meta.sql.statements.buckets import add_usage
+from nova_objectstore.meta.sqlite.connection import (
+    Settings,
+    SlicedTransaction,
+    connect_writer,
+    is_busy,
+    is_stale,
+    translate,
+)
+from nova_objectstore.meta.sqlite.turnstile import Turnstile
+from nova_wsgi import green
+
+LOG = logging.getLogger(__name__)
+
+BATCH_MAX = 256  # writes: some 10 ms of statements, bounded so that a commit is never far
+BUSY_RETRY_S = 0.005  # how soon to look again when a foreign program (a backup, the sqlite3 shell) holds the lock
+STOP_TIMEOUT_S = 10.0  # a commit that hangs in the kernel must not hang the process's end
+
+Outcome = tuple[green.Completion[Any], Any, BaseException | None]
+
+
+class _Write(NamedTuple):
+    verb: Callable[..., Any]
+    args: tuple[Any, ...]
+    kwargs: dict[str, Any]
+    completion: green.Completion[Any]
+    queued_s: float
+
+
+class _Undone(Exception):  # noqa: N818  a step of the strategy, not an error
+    """The transaction was rolled back; ``cause`` is why."""
+
+    def __init__(self, cause: Exception) -> None:
+        self.cause = cause
+
+
+class Committer:
+    """Runs writing verbs. ``lock_timeout_s``: how long a write waits for other processes before it fails."""
+
+    def __init__(
+        self, settings: Settings, turnstile: Turnstile, texts: Mapping[Statement, str], *, lock_timeout_s: float
+    ) -> None:
+        self._settings = settings
+        self._turnstile = turnstile
+        self._texts = texts
+        self._lock_timeout_s = lock_timeout_s
+        self._queue: deque[_Write] = deque()
+        self._idle: green.Completion[None] | None = None
+        self._stopping = False
+        self._connection: sqlite3.Connection | None = None
+        self._lane: green.Lane[Callable[[], None], None] = green.Lane("meta-committer", _run_calls)
+        self._greenthread = green.spawn(self._run)
+
+    def write(self, verb: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """Run ``verb(transaction, *args, **kwargs)`` and return its result when it is durable."""
+        if self._stopping:
+            raise StorageFailed("the metadata engine is closed")
+        completion: green.Completion[Any] = green.Completion()
+        self._queue.append(_Write(verb, args, kwargs, completion, time.monotonic()))
+        self._wake()
+        return completion.wait()
+
+    def stop(self) -> None:
+        """Finish what is queued, and release everything."""
+        self._stopping = True
+        self._wake()
+        try:
+            with green.Timeout(STOP_TIMEOUT_S):
+                self._greenthread.wait()
+                self._lane.call(self._disconnect)
+                self._lane.stop()
+        except green.Timeout:
+            LOG.error("the metadata database did not finish within %s s; leaving it as it is", STOP_TIMEOUT_S)
+
+    def _wake(self) -> None:
+        if self._idle is not None:
+            idle, self._idle = self._idle, None
+            green.deliver([(idle, None, None)])
+
+    # -- the loop ----------------------------------------------------------------------------------------------------------
+
+    def _run(self) -> None:
+        while self._queue or not self._stopping:
+            if not self._queue:
+                self._idle = green.Completion()
+                self._idle.wait()
+                continue
+            try:
+                self._enter()
+                green.deliver(self._commit_batch())
+            except Exception as error:  # noqa: BLE001  whatever it is: the waiters get it, and the loop must go on
+                self._fail_queued(error, queued_before_s=time.monotonic())
+
+    def _enter(self) -> None:
+        """Pass the turnstile. Writes that have waited too long meanwhile fail; the others go on waiting."""
+        if self._turnstile.try_enter():
+            return
+        entered = self._lane.submit(self._turnstile.enter)
+        while not entered.ready():
+            try:
+                with green.Timeout(self._lock_timeout_s / 10):
+                    entered.wait()
+            except green.Timeout:
+                self._fail_waiting()
+        entered.wait()
+
+    def _fail_waiting(self) -> None:
+        locked = StorageFailed(f"the metadata database was locked for {self._lock_timeout_s} s")
+        self._fail_queued(locked, queued_before_s=time.monotonic() - self._lock_timeout_s)
+
+    def _fail_queued(self, error: Exception, *, queued_before_s: float) -> None:
+        outcomes: list[Outcome] = []
+        while self._queue and self._queue[0].queued_s <= queued_before_s:
+            outcomes.append((self._queue.popleft().completion, None, error))
+        if outcomes:
+            green.deliver(outcomes)
+
+    def _commit_batch(self) -> list[Outcome]:
+        """Inside the turnstile: run what is queued, and leave."""
+        inside = True
+        try:
+            connection = self._begin()
+            batch = [self._queue.popleft() for _ in range(min(BATCH_MAX, len(self._queue)))]
+            ...
+        finally:
+            if inside:
+                self._turnstile.leave()
+        return []

@@ -1,0 +1,166 @@
+"""SQLite connections: their settings, transactions on them, and their errors in the store's words."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from nova_objectstore.errors import EngineError, StorageFailed, StorageFull
+from nova_objectstore.meta.sql.rows import Row
+from nova_objectstore.meta.sql.statement import STATEMENTS, Statement
+from nova_objectstore.meta.sql.transaction import Transaction
+from nova_wsgi import green
+
+PAGE_SIZE = 4096  # measured against 8 and 16 KiB: as fast to read, and a write of one row puts the least into the WAL
+CACHE_SIZE_KIB = 16 * 1024  # per connection, filled as it is used: the inner pages of some ten million keys
+CHECKPOINT_PAGES = 4000  # 16 MB: often enough to keep recovery short, seldom enough to cost little
+WAL_SIZE_KEPT = 64 * 1024 * 1024  # bytes: a WAL that a long reader made grow is cut back to this
+READ_BUSY_TIMEOUT_S = 1.0  # a reader waits only while another process recovers the WAL
+STATEMENTS_PER_SLICE = 200  # about a millisecond: then other greenthreads get their turn
+SYNCHRONOUS = {"always": "FULL", "never": "NORMAL"}  # never: the WAL is synced at checkpoints alone, never corrupt
+
+
+class Settings(NamedTuple):
+    """How connections to one database are made."""
+
+    path: Path
+    sync: str = "always"
+    connection_class: type[sqlite3.Connection] = sqlite3.Connection  # tests give one that fails on purpose
+
+
+def create_file(path: Path) -> None:
+    """Make the database file, if it is not there, readable by its owner alone; its WAL inherits the mode."""
+    try:
+        fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    except FileExistsError:  # not opened: closing it would drop the POSIX locks of this process's other connections
+        return
+    os.close(fd)
+    directory = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(directory)
+    finally:
+        os.close(directory)
+
+
+def connect_writer(settings: Settings) -> sqlite3.Connection:
+    """A connection for the committer: its statements run on the hub's thread, its COMMIT in a native one."""
+    connection = _connect(settings, busy_timeout_s=0.0)
+    connection.execute(f"PRAGMA page_size = {PAGE_SIZE}")
+    connection.execute("PRAGMA journal_mode = WAL")
+    connection.execute(f"PRAGMA synchronous = {SYNCHRONOUS[settings.sync]}")
+    connection.execute(f"PRAGMA wal_autocheckpoint = {CHECKPOINT_PAGES}")
+    connection.execute(f"PRAGMA journal_size_limit = {WAL_SIZE_KEPT}")
+    connection.execute("PRAGMA secure_delete = FAST")  # overwrites what costs no further write
+    return connection
+
+
+def connect_reader(settings: Settings) -> sqlite3.Connection:
+    """A connection for reads on the hub's thread. It sees what is committed, and never waits for a writer."""
+    connection = _connect(settings, busy_timeout_s=READ_BUSY_TIMEOUT_S)
+    connection.execute("PRAGMA query_only = ON")
+    return connection
+
+
+def _connect(settings: Settings, *, busy_timeout_s: float) -> sqlite3.Connection:
+    connection = sqlite3.connect(
+        settings.path,
+        timeout=busy_timeout_s,
+        isolation_level=None,
+        check_same_thread=False,  # one thread at a time, but not always the same
+        cached_statements=len(STATEMENTS) + 16,
+        factory=settings.connection_class,
+    )
+    connection.execute(f"PRAGMA cache_size = -{CACHE_SIZE_KIB}")
+    connection.execute("PRAGMA temp_store = MEMORY")
+    return connection
+
+
+class SqliteTransaction(Transaction):
+    """Statements on one connection."""
+
+    def __init__(self, connection: sqlite3.Connection, texts: Mapping[Statement, str]) -> None:
+        super().__init__()
+        self._execute = connection.execute
+        self._texts = texts
+
+    def one(self, statement: Statement, *params: Any) -> Row | None:
+        """The only row, or None."""
+        return self._execute(self._texts[statement], params).fetchone()  # type: ignore[no-any-return]
+
+    def all(self, statement: Statement, *params: Any) -> list[Row]:
+        """Every row."""
+        return self._execute(self._texts[statement], params).fetchall()
+
+    def run(self, statement: Statement, *params: Any) -> int:
+        """Write; answer how many rows it changed."""
+        self.dirty = True
+        return self._execute(self._texts[statement], params).rowcount
+
+    def insert(self, statement: Statement, *params: Any) -> int:
+        """Insert one row; answer its id."""
+        self.dirty = True
+        row_id = self._execute(self._texts[statement], params).lastrowid
+        assert row_id is not None
+        return row_id
+
+
+class SlicedTransaction(SqliteTransaction):
+    """A transaction of the committer: a verb of many statements lets other greenthreads run in between.
+
+    Nobody else uses the committer's connection, so a verb goes on as if nothing had happened.
+    """
+
+    def __init__(self, connection: sqlite3.Connection, texts: Mapping[Statement, str]) -> None:
+        super().__init__(connection, texts)
+        self._left = STATEMENTS_PER_SLICE
+        self._run_statement = connection.execute
+        self._execute = self._execute_sliced
+
+    def _execute_sliced(self, text: str, params: tuple[Any, ...]) -> sqlite3.Cursor:
+        self._left -= 1
+        if self._left == 0:
+            self._left = STATEMENTS_PER_SLICE
+            green.sleep(0)
+        return self._run_statement(text, params)
+
+
+# -- errors -------------------------------------------------------------------------------------------------------------------
+
+_PRIMARY = 0xFF  # SQLite's extended codes keep the primary one in the low byte
+_STALE_CODES = {
+    sqlite3.SQLITE_IOERR,
+    sqlite3.SQLITE_CORRUPT,
+    sqlite3.SQLITE_NOTADB,
+    sqlite3.SQLITE_CANTOPEN,
+    sqlite3.SQLITE_READONLY,
+    sqlite3.SQLITE_PROTOCOL,
+    sqlite3.SQLITE_MISUSE,
+}
+
+
+def _code(error: sqlite3.Error) -> int:
+    return int(getattr(error, "sqlite_errorcode", 0)) & _PRIMARY
+
+
+def is_busy(error: sqlite3.Error) -> bool:
+    """Whether somebody else holds the lock: it is worth trying again."""
+    return _code(error) in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
+
+
+def is_stale(error: sqlite3.Error) -> bool:
+    """Whether the connection may be spoilt, so that a new one should be made."""
+    return _code(error) in _STALE_CODES
+
+
+def translate(error: sqlite3.Error | OSError) -> EngineError:
+    """The store's error for SQLite's or the lock files'. A violated constraint is our own fault and is raised on as it is."""
+    if isinstance(error, OSError):
+        return StorageFailed(f"the metadata database failed: {error}")
+    if isinstance(error, sqlite3.IntegrityError | sqlite3.ProgrammingError | sqlite3.InterfaceError):
+        raise error
+    if _code(error) == sqlite3.SQLITE_FULL:
+        return StorageFull(f"the metadata database is full: {error}")
+    return StorageFailed(f"the metadata database failed: {error}")

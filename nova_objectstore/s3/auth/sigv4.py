@@ -1,0 +1,377 @@
+"""SigV4 in the Authorization header: recompute a request's signature and compare. Pure: no clock, no storage.
+
+Strategy: what repeats from request to request (credential, signed header list, timestamp, signing key) is parsed or derived
+once and cached, so that a request costs one SHA-256, one HMAC and a few string joins.
+
+Laws (AWS: "Authenticating Requests: Using the Authorization Header (AWS Signature Version 4)"):
+
+- ``host`` and every ``x-amz-*`` header that is there must be signed; x-amz-content-sha256 is, as the canonical request's
+  last line.
+- The scope names this region and service, and the day of the timestamp; the timestamp is at most 15 minutes off.
+- Checks that need no secret come first; nothing is said about a signature before they hold.
+- Signatures are compared in constant time.
+"""
+
+from __future__ import annotations
+
+import calendar
+import hmac
+import re
+import time
+from collections.abc import Callable, Mapping, Sequence
+from functools import lru_cache
+from hashlib import sha256
+from typing import NamedTuple
+
+from nova_objectstore.errors import (
+    AccessDenied,
+    AuthorizationHeaderMalformed,
+    InvalidAccessKeyId,
+    InvalidArgument,
+    InvalidRequest,
+    NotOffered,
+    RequestTimeTooSkewed,
+    SignatureDoesNotMatch,
+    StoreError,
+)
+from nova_objectstore.limits import CLOCK_SKEW_MAX_S, CREDENTIAL_CHARS_MAX, SIGNED_HEADERS_CHARS_MAX
+from nova_objectstore.s3.auth.canonical import (
+    canonical_headers,
+    path_spellings,
+    query_spellings,
+    split_query,
+    wire_bytes,
+)
+from nova_objectstore.s3.auth.request import (
+    AuthType,
+    PayloadForm,
+    SecretLookup,
+    SignatureVersion,
+    SignedRequest,
+    WireRequest,
+)
+from nova_objectstore.s3.conditions import parse_http_date
+
+ALGORITHM = "AWS4-HMAC-SHA256"
+ECDSA_ALGORITHM = "AWS4-ECDSA-P256-SHA256"  # SigV4A
+TERMINATOR = "aws4_request"
+CONTENT_SHA256 = "x-amz-content-sha256"
+
+Fault = Callable[..., StoreError]
+"""Makes the error of one way to authenticate, from what is wrong and the facts."""
+
+_authorization = re.compile(
+    r"AWS4-HMAC-SHA256 +Credential=([^\s,]+),\s*SignedHeaders=([^\s,]+),\s*Signature=([^\s,]+)\s*"
+).fullmatch
+_timestamp = re.compile(r"([0-9]{4})([0-9]{2})([0-9]{2})T([0-9]{2})([0-9]{2})([0-9]{2})Z").fullmatch
+_day = re.compile(r"[0-9]{8}").fullmatch
+_sha256_hex = re.compile(r"[0-9a-fA-F]{64}").fullmatch
+
+PAYLOAD_FORMS = {form.value: form for form in PayloadForm if form is not PayloadForm.HASH}
+
+
+class Credential(NamedTuple):
+    """``access_key/day/region/service/aws4_request``; ``scope`` is all but the key."""
+
+    access_key: str
+    day: str
+    region: str
+    service: str
+    terminator: str
+    scope: str
+
+
+class SignedHeaders(NamedTuple):
+    """The names that were signed: sorted, and as a set."""
+
+    names: tuple[str, ...]
+    members: frozenset[str]
+    text: str
+
+
+class Authorization(NamedTuple):
+    """The three components of a SigV4 Authorization header."""
+
+    credential: Credential
+    signed_headers: SignedHeaders
+    signature: str
+
+
+def header_fault(problem: str, **facts: object) -> AuthorizationHeaderMalformed:
+    """The error of a malformed Authorization header."""
+    return AuthorizationHeaderMalformed(f"The authorization header is malformed; {problem}", **facts)
+
+
+# -- parsing ---------------------------------------------------------------------------------------------------------
+
+
+def parse_authorization(header: str) -> Authorization:
+    """The components of an Authorization header that begins with the SigV4 algorithm.
+
+    Raises AuthorizationHeaderMalformed.
+    """
+    match = _authorization(header)
+    credential, names, signature = match.groups() if match is not None else _split_components(header)
+    return Authorization(
+        parse_credential(credential, header_fault), parse_signed_headers(names, header_fault), signature
+    )
+
+
+def _split_components(header: str) -> tuple[str, str, str]:
+    """The slow way: components in another order, or the right complaint."""
+    components = [item.strip() for item in header[len(ALGORITHM) :].split(",") if item.strip()]
+    if len(components) != 3:
+        raise header_fault(
+            "the authorization header requires three components: Credential, SignedHeaders, and Signature."
+        )
+    found = {}
+    for component in components:
+        name, equals, value = component.partition("=")
+        if not equals:
+            raise header_fault(f'the authorization component "{component}" is malformed.')
+        found[name] = value
+    for name in ("Credential", "SignedHeaders", "Signature"):
+        if not found.get(name):
+            raise header_fault(f"missing {name}.")
+    return found["Credential"], found["SignedHeaders"], found["Signature"]
+
+
+def parse_credential(text: str, fault: Fault) -> Credential:
+    """A credential's five parts. Raises what ``fault`` makes."""
+    credential = _split_credential(text) if len(text) <= CREDENTIAL_CHARS_MAX else None
+    if credential is None:
+        raise fault('the Credential is mal-formed; expecting "<YOUR-AKID>/YYYYMMDD/REGION/SERVICE/aws4_request".')
+    return credential
+
+
+@lru_cache(maxsize=4096)
+def _split_credential(text: str) -> Credential | None:
+    parts = text.split("/")
+    if len(parts) != 5 or not all(parts):
+        return None
+    access_key, day, region, service, terminator = parts
+    return Credential(access_key, day, region, service, terminator, text[len(access_key) + 1 :])
+
+
+def parse_signed_headers(text: str, fault: Fault) -> SignedHeaders:
+    """``host;x-amz-date`` as names. Raises what ``fault`` makes."""
+    if len(text) > SIGNED_HEADERS_CHARS_MAX:
+        raise fault("too many SignedHeaders.")
+    return _split_signed_headers(text)
+
+
+@lru_cache(maxsize=1024)
+def _split_signed_headers(text: str) -> SignedHeaders:
+    members = frozenset(name for name in text.lower().split(";") if name)
+    names = tuple(sorted(members))
+    return SignedHeaders(names, members, ";".join(names))
+
+
+@lru_cache(maxsize=1024)
+def parse_timestamp(text: str) -> int | None:
+    """Epoch seconds of ``20130524T000000Z``; None for another text."""
+    match = _timestamp(text) if len(text) == 16 else None
+    if match is None:
+        return None
+    year, month, day, hour, minute, second = (int(group) for group in match.groups())
+    if not (1 <= month <= 12 and 1 <= day <= 31 and hour <= 23 and minute <= 59 and second <= 60 and year >= 1970):
+        return None
+    return calendar.timegm((year, month, day, hour, minute, second, 0, 0, 0))
+
+
+def iso_time(moment_s: float) -> str:
+    """``2013-05-24T00:00:00Z``, as AWS tells times in errors."""
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(moment_s))
+
+
+def parse_payload(value: str) -> PayloadForm:
+    """The form that an x-amz-content-sha256 names. Raises InvalidArgument, NotOffered for SigV4A's."""
+    form = PAYLOAD_FORMS.get(value)
+    if form is not None:
+        return form
+    if _sha256_hex(value):
+        return PayloadForm.HASH
+    if value.startswith("STREAMING-AWS4-ECDSA-P256-SHA256-PAYLOAD"):
+        raise NotOffered(header=CONTENT_SHA256)
+    raise InvalidArgument(
+        f"{CONTENT_SHA256} must be {', '.join(PAYLOAD_FORMS)} or a valid sha256 value.",
+        argument_name=CONTENT_SHA256,
+        argument_value=value,
+    )
+
+
+# -- checks that need no secret ---------------------------------------------------------------------------------------
+
+
+def check_scope(credential: Credential, *, region: str, service: str, fault: Fault) -> None:
+    """The credential is for this region and service. Raises what ``fault`` makes, with the fact ``region``."""
+    if credential.terminator != TERMINATOR:
+        raise fault(f'incorrect terminator "{credential.terminator}". This endpoint uses "{TERMINATOR}".')
+    if credential.service != service:
+        raise fault(f'incorrect service "{credential.service}". This endpoint belongs to "{service}".')
+    if credential.region != region:
+        raise fault(f"the region '{credential.region}' is wrong; expecting '{region}'", region=region)
+    if not _day(credential.day):
+        raise fault(
+            f'incorrect date format "{credential.day}". This date in the credential must be in the format "yyyyMMdd".'
+        )
+
+
+def check_signed(headers: Mapping[str, str], signed: SignedHeaders) -> None:
+    """``host`` and every x-amz-* header are signed. Raises AccessDenied (``headers_not_signed``)."""
+    members = signed.members
+    missing = [name for name in headers if name.startswith("x-amz-") and name not in members and name != CONTENT_SHA256]
+    if "host" not in members:
+        missing.append("host")
+    if missing:
+        raise AccessDenied(
+            "There were headers present in the request which were not signed",
+            headers_not_signed=", ".join(sorted(missing)),
+        )
+
+
+def check_skew(signed_at_s: float, now_s: float, text: str) -> None:
+    """A request was signed at about this time. Raises RequestTimeTooSkewed."""
+    if abs(now_s - signed_at_s) > CLOCK_SKEW_MAX_S:
+        raise RequestTimeTooSkewed(
+            request_time=text, server_time=iso_time(now_s), max_allowed_skew_milliseconds=CLOCK_SKEW_MAX_S * 1000
+        )
+
+
+def missing_date() -> AccessDenied:
+    """The error of a request that does not say when it was signed."""
+    return AccessDenied("AWS authentication requires a valid Date or x-amz-date header")
+
+
+def _read_date(headers: Mapping[str, str]) -> tuple[str, int, str]:
+    """Timestamp for the string to sign, epoch seconds, and the text as sent. Raises AccessDenied."""
+    text = headers.get("x-amz-date")
+    if text is None:
+        text = headers.get("date", "")
+    signed_at_s = parse_timestamp(text)
+    if signed_at_s is not None:
+        return text, signed_at_s, text
+    signed_at_s = parse_http_date(text)
+    if signed_at_s is None or signed_at_s < 0:
+        raise missing_date()
+    return time.strftime("%Y%m%dT%H%M%SZ", time.gmtime(signed_at_s)), signed_at_s, text
+
+
+# -- the signature -----------------------------------------------------------------------------------------------------
+
+
+@lru_cache(maxsize=4096)  # a key pair has one signing key a day; days and scopes are checked before
+def signing_key(secret: str, day: str, region: str, service: str) -> bytes:
+    """The key that a secret has for one day, region and service."""
+    key = hmac.digest(b"AWS4" + secret.encode(), day.encode(), "sha256")
+    for part in (region, service, TERMINATOR):
+        key = hmac.digest(key, part.encode(), "sha256")
+    return key
+
+
+def find_secret(access_key: str, lookup: SecretLookup) -> str:
+    """The secret of an access key. Raises InvalidAccessKeyId."""
+    secret = lookup(access_key)
+    if secret is None:
+        raise InvalidAccessKeyId(aws_access_key_id=access_key)
+    return secret
+
+
+def hex_bytes(text: str) -> str:
+    """The bytes of a text as AWS shows them in an error: ``41 57 53``."""
+    return wire_bytes(text).hex(" ")
+
+
+class Signable(NamedTuple):
+    """Everything a SigV4 signature covers but the spelling of path and query."""
+
+    request: WireRequest
+    query: Sequence[tuple[str, str]]  # the raw pairs that are signed
+    signed_headers: SignedHeaders
+    payload_hash: str
+    timestamp: str
+    scope: str
+
+    def verify(self, signature: str, key: bytes, access_key: str) -> None:
+        """Compare with the signature of each spelling that the client may have signed. Raises SignatureDoesNotMatch."""
+        request = self.request
+        tail = (
+            f"{canonical_headers(request.headers, self.signed_headers.names)}\n"
+            f"{self.signed_headers.text}\n{self.payload_hash}"
+        )
+        provided = wire_bytes(signature)
+        queries = query_spellings(self.query) if self.query else [""]
+        first = ""
+        for path in path_spellings(request.path):
+            for query in queries:
+                canonical = f"{request.method}\n{path}\n{query}\n{tail}"
+                to_sign = self._string_to_sign(canonical)
+                computed = hmac.digest(key, to_sign.encode(), "sha256").hex()
+                if hmac.compare_digest(computed.encode(), provided):
+                    return
+                first = first or canonical
+        raise self._mismatch(first, signature, access_key)
+
+    def _string_to_sign(self, canonical: str) -> str:
+        return f"{ALGORITHM}\n{self.timestamp}\n{self.scope}\n{sha256(wire_bytes(canonical)).hexdigest()}"
+
+    def _mismatch(self, canonical: str, signature: str, access_key: str) -> SignatureDoesNotMatch:
+        to_sign = self._string_to_sign(canonical)
+        return SignatureDoesNotMatch(
+            aws_access_key_id=access_key,
+            string_to_sign=to_sign,
+            signature_provided=signature,
+            string_to_sign_bytes=hex_bytes(to_sign),
+            canonical_request=canonical,
+            canonical_request_bytes=hex_bytes(canonical),
+        )
+
+
+def verify_header(
+    request: WireRequest,
+    *,
+    lookup: SecretLookup,
+    region: str,
+    now_s: float,
+    service: str = "s3",
+    body_sha256: str | None = None,
+) -> SignedRequest:
+    """Verify a request signed in its Authorization header; ``now_s`` in epoch seconds.
+
+    ``body_sha256`` is the hash of a body already read, for services whose clients do not send x-amz-content-sha256.
+    Raises AuthorizationHeaderMalformed, AccessDenied, RequestTimeTooSkewed, InvalidRequest, InvalidArgument, NotOffered,
+    InvalidAccessKeyId, SignatureDoesNotMatch.
+    """
+    headers = request.headers
+    credential, signed_headers, signature = parse_authorization(headers["authorization"])
+    check_scope(credential, region=region, service=service, fault=header_fault)
+    timestamp, signed_at_s, date_text = _read_date(headers)
+    if not timestamp.startswith(credential.day):
+        raise header_fault(
+            f'Invalid credential date "{credential.day}". This date is not the same as X-Amz-Date: "{timestamp[:8]}".'
+        )
+    check_skew(signed_at_s, now_s, date_text)
+    payload_hash = headers.get(CONTENT_SHA256, body_sha256)
+    if payload_hash is None:
+        raise InvalidRequest(f"Missing required header for this request: {CONTENT_SHA256}")
+    payload = parse_payload(payload_hash)
+    check_signed(headers, signed_headers)
+    secret = find_secret(credential.access_key, lookup)
+    key = signing_key(secret, credential.day, credential.region, credential.service)
+    query = split_query(request.query) if request.query else []
+    signable = Signable(request, query, signed_headers, payload_hash, timestamp, credential.scope)
+    signable.verify(signature, key, credential.access_key)
+    return SignedRequest(
+        credential.access_key,
+        AuthType.HEADER,
+        SignatureVersion.V4,
+        signed_headers.names,
+        payload,
+        payload_hash,
+        timestamp,
+        credential.scope,
+        signature,
+        key,
+        headers.get("x-amz-security-token"),
+        signed_at_s,
+    )

@@ -1,0 +1,78 @@
+"""Faults that only the protocol knows: what the wire can say and S3 does not take. Facts, as in ``errors.py``."""
+
+from __future__ import annotations
+
+from nova_objectstore.errors import InvalidArgument, RequestFault, StoreError
+from nova_objectstore.types import Version
+
+
+class MethodNotAllowed(RequestFault):
+    """``method``, ``resource_type``: no operation of that method on the resource."""
+
+
+class IllegalLocationConstraint(InvalidArgument):
+    """``location_constraint``: a region that is not this store's."""
+
+
+class MetadataTooLarge(RequestFault):
+    """``size``, ``max_size_allowed``: the user metadata's names and values together."""
+
+
+class InvalidStorageClass(RequestFault):
+    """``storage_class_requested``: not one of this store's."""
+
+
+class AccessControlListNotSupported(RequestFault):
+    """The bucket's owner owns every object, and ACLs are off (AWS: Object Ownership, bucket owner enforced)."""
+
+
+class NotModified(StoreError):
+    """A conditional read whose object is as the client has it. ``headers`` are those of the 304."""
+
+    def __init__(self, headers: list[tuple[str, str]]) -> None:
+        super().__init__()
+        self.headers = headers
+
+
+class InvalidPartNumber(RequestFault):
+    """``part_number_requested``, ``actual_part_count``: the object has no such part."""
+
+
+class MarkerNotReadable(MethodNotAllowed):
+    """A delete marker was named by its version id: it can be deleted, and nothing else (AWS: delete markers)."""
+
+    def __init__(self, marker: Version) -> None:
+        super().__init__(method="GET", resource_type="DeleteMarker")
+        self.headers = [
+            ("x-amz-delete-marker", "true"),
+            ("x-amz-version-id", marker.version_id),
+            ("Allow", "DELETE"),
+        ]
+
+
+class MissingDigest(RequestFault):
+    """A document that must come with Content-MD5 or a checksum came without."""
+
+
+class NoSuchTagSet(StoreError):
+    """``bucket_name``: a bucket without tags."""
+
+
+class InvalidTag(RequestFault):
+    """``tag_key``, ``tag_value``: a tag that S3 does not take."""
+
+
+class TooManyTags(RequestFault):
+    """More tags than a bucket or an object may have."""
+
+
+class NoSuchObjectLock(StoreError):
+    """A version without a retention."""
+
+
+class ObjectLockConfigurationNotFound(StoreError):
+    """``bucket_name``: a bucket without object lock."""
+
+
+class InvalidRetentionPeriod(RequestFault):
+    """A default retention of no days, or of too many."""

@@ -1,0 +1,180 @@
+"""Headers of an object: what a write may set, and how a read answers them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+
+from nova_objectstore.domain.objects import ObjectSpec
+from nova_objectstore.errors import InvalidArgument, NotOffered
+from nova_objectstore.limits import USER_METADATA_BYTES_MAX
+from nova_objectstore.s3.answer import Headers
+from nova_objectstore.s3.dates import http_date
+from nova_objectstore.s3.faults import AccessControlListNotSupported, InvalidStorageClass, MetadataTooLarge
+from nova_objectstore.s3.lock_headers import lock_headers, read_lock, require_digest
+from nova_objectstore.s3.request import S3Request
+from nova_objectstore.s3.tags import parse_tagging_header
+from nova_objectstore.types import NO_LOCK, Checksum, Version, Versioning
+
+METADATA_PREFIX = "x-amz-meta-"
+DEFAULT_CONTENT_TYPE = "binary/octet-stream"
+
+# Stored with the object and answered with it, by the spelling they are answered in.
+SYSTEM_HEADERS = {
+    "content-type": "Content-Type",
+    "cache-control": "Cache-Control",
+    "content-disposition": "Content-Disposition",
+    "content-encoding": "Content-Encoding",
+    "content-language": "Content-Language",
+    "expires": "Expires",
+    "x-amz-website-redirect-location": "x-amz-website-redirect-location",
+}
+
+# A read may ask for other values, if it is signed (AWS: GetObject, "Overriding response header values").
+OVERRIDES = {
+    "response-content-type": "Content-Type",
+    "response-cache-control": "Cache-Control",
+    "response-content-disposition": "Content-Disposition",
+    "response-content-encoding": "Content-Encoding",
+    "response-content-language": "Content-Language",
+    "response-expires": "Expires",
+}
+
+STORAGE_CLASSES = frozenset(
+    ("STANDARD", "REDUCED_REDUNDANCY", "STANDARD_IA", "ONEZONE_IA", "INTELLIGENT_TIERING", "GLACIER_IR")
+)
+
+# Headers that ask for what is not offered: obeying them silently would be a lie.
+_NOT_OFFERED = (
+    "x-amz-server-side-encryption",
+    "x-amz-server-side-encryption-customer-algorithm",
+)
+
+
+def read_spec(req: S3Request) -> ObjectSpec:
+    """What a write's headers say of the object to be. Raises MetadataTooLarge, InvalidStorageClass, NotOffered."""
+    refuse_not_offered(req)
+    lock = read_lock(req.headers)
+    require_digest(req.headers, lock)
+    return ObjectSpec(
+        key=req.key,
+        owner_id=req.bucket.owner_id,
+        headers=read_stored_headers(req.headers),
+        storage_class=read_storage_class(req),
+        lock=lock,
+        tags=parse_tagging_header(req.headers["x-amz-tagging"]) if "x-amz-tagging" in req.headers else {},
+    )
+
+
+def refuse_not_offered(req: S3Request) -> None:
+    """Refuse headers whose effect does not exist here. Raises NotOffered, AccessControlListNotSupported."""
+    headers = req.headers
+    for name in _NOT_OFFERED:
+        if name in headers:
+            raise NotOffered(header=name)
+    if headers.get("x-amz-acl", "bucket-owner-full-control") != "bucket-owner-full-control":
+        raise AccessControlListNotSupported
+    if any(name.startswith("x-amz-grant-") for name in headers):
+        raise AccessControlListNotSupported
+
+
+def read_storage_class(req: S3Request) -> str:
+    """``x-amz-storage-class``, STANDARD by default. Raises InvalidStorageClass."""
+    storage_class = req.headers.get("x-amz-storage-class", "STANDARD")
+    if storage_class not in STORAGE_CLASSES:
+        raise InvalidStorageClass(storage_class_requested=storage_class)
+    return storage_class
+
+
+def read_stored_headers(headers: Mapping[str, str]) -> dict[str, str]:
+    """System headers and user metadata to store. ``aws-chunked`` tells of the transfer, not of the object."""
+    stored: dict[str, str] = {}
+    metadata_size = 0
+    for name, value in headers.items():
+        spelling = SYSTEM_HEADERS.get(name)
+        if spelling is not None:
+            stored[spelling] = value
+        elif name.startswith(METADATA_PREFIX):
+            stored[name] = value
+            metadata_size += len(name) - len(METADATA_PREFIX) + len(value)
+    if metadata_size > USER_METADATA_BYTES_MAX:
+        raise MetadataTooLarge(size=metadata_size, max_size_allowed=USER_METADATA_BYTES_MAX)
+    encoding = stored.pop("Content-Encoding", "")
+    if encoding and (rest := without_aws_chunked(encoding)):
+        stored["Content-Encoding"] = rest
+    redirect = stored.get("x-amz-website-redirect-location", "/")
+    if not redirect.startswith(("/", "http://", "https://")):
+        raise InvalidArgument(
+            "The website redirect location must have a prefix of 'http://' or 'https://' or '/'.",
+            argument_name="x-amz-website-redirect-location",
+            argument_value=redirect,
+        )
+    stored.setdefault("Content-Type", DEFAULT_CONTENT_TYPE)
+    return stored
+
+
+def without_aws_chunked(encoding: str) -> str:
+    """A Content-Encoding less ``aws-chunked``."""
+    if "aws-chunked" not in encoding:
+        return encoding
+    return ",".join(part for part in re.split(r"\s*,\s*", encoding) if part and part != "aws-chunked")
+
+
+def answer_headers(req: S3Request, version: Version) -> Headers:
+    """The headers of a GET or HEAD, without those of the range."""
+    headers: Headers = [
+        ("ETag", f'"{version.etag}"'),
+        ("Last-Modified", http_date(version.modified_us)),
+        ("Accept-Ranges", "bytes"),
+    ]
+    stored = version.headers
+    if req.query:
+        stored = _overridden(req, stored)
+    headers.extend(stored.items())
+    if version.storage_class != "STANDARD":
+        headers.append(("x-amz-storage-class", version.storage_class))
+    if version.lock is not NO_LOCK:
+        headers.extend(lock_headers(version.lock))
+    if version.tags:
+        headers.append(("x-amz-tagging-count", str(len(version.tags))))
+    return headers
+
+
+def _overridden(req: S3Request, stored: Mapping[str, str]) -> Mapping[str, str]:
+    overrides = {OVERRIDES[name]: value for name, value in req.query.items() if name in OVERRIDES}
+    if not overrides:
+        return stored
+    if req.principal.is_anonymous:
+        raise InvalidArgument(
+            "Request specific response headers cannot be used for anonymous GET requests.",
+            argument_name=next(iter(overrides)),
+        )
+    for value in overrides.values():
+        if any(ord(char) < 32 or ord(char) == 127 for char in value):
+            raise InvalidArgument("A response header value has control characters")
+    return {**stored, **{name: _header_text(value) for name, value in overrides.items()}}
+
+
+def _header_text(value: str) -> str:
+    """A decoded query value as WSGI wants header text: its UTF-8 bytes as latin-1."""
+    return value if value.isascii() else value.encode().decode("latin-1")
+
+
+def checksum_headers(checksum: Checksum | None) -> Headers:
+    """A stored checksum, for reads that ask and for writes that made it."""
+    if checksum is None:
+        return []
+    return [
+        (f"x-amz-checksum-{checksum.algorithm.lower()}", checksum.value),
+        ("x-amz-checksum-type", checksum.type),
+    ]
+
+
+def shown_version(req: S3Request, version: Version) -> Headers:
+    """``x-amz-version-id`` where the request's bucket has ever been versioned."""
+    return version_headers(version, shown=req.bucket.versioning is not Versioning.OFF)
+
+
+def version_headers(version: Version, *, shown: bool) -> Headers:
+    """``x-amz-version-id``, or nothing."""
+    return [("x-amz-version-id", version.version_id)] if shown else []

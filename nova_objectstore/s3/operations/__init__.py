@@ -1,0 +1,64 @@
+"""The table of contents: every S3 operation, by the module that does it.
+
+buckets       ListBuckets CreateBucket HeadBucket GetBucketLocation DeleteBucket
+listings      ListObjects ListObjectsV2
+reading       GetObject HeadObject GetObjectAttributes
+writing       PutObject DeleteObject DeleteObjects
+copying       CopyObject RenameObject
+uploads       CreateMultipartUpload UploadPart UploadPartCopy CompleteMultipartUpload AbortMultipartUpload ListParts
+              ListMultipartUploads
+versioning    GetBucketVersioning PutBucketVersioning ListObjectVersions
+tagging       Get- Put- and Delete- of BucketTagging and ObjectTagging
+locks         Get- and Put- of ObjectLockConfiguration, ObjectRetention, ObjectLegalHold
+not_offered   the rest of AWS's model: 501
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from nova_objectstore.s3.operation import OperationTable
+from nova_objectstore.s3.operations.buckets import BucketController
+from nova_objectstore.s3.operations.copying import CopyingController, CopySources
+from nova_objectstore.s3.operations.listings import ListingController
+from nova_objectstore.s3.operations.locks import LockController
+from nova_objectstore.s3.operations.not_offered import NOT_OFFERED
+from nova_objectstore.s3.operations.reading import ReadingController
+from nova_objectstore.s3.operations.tagging import TaggingController
+from nova_objectstore.s3.operations.uploads import UploadController
+from nova_objectstore.s3.operations.versioning import VersioningController
+from nova_objectstore.s3.operations.writing import WritingController
+
+if TYPE_CHECKING:
+    from nova_objectstore.assembly import Store
+
+CONTROLLERS = (  # for the tests and docs that walk the rows
+    BucketController,
+    ListingController,
+    ReadingController,
+    WritingController,
+    CopyingController,
+    UploadController,
+    VersioningController,
+    TaggingController,
+    LockController,
+)
+
+
+def make_table(store: Store) -> OperationTable:
+    """Every operation, bound to the domain of ``store``."""
+    sources = CopySources(store.buckets, store.objects, store.access)
+    return OperationTable(
+        (
+            BucketController(store.buckets, store.identities),
+            ListingController(store.objects, store.identities),
+            ReadingController(store.objects, store.egress),
+            WritingController(store.objects, store.access),
+            CopyingController(store.objects, sources),
+            VersioningController(store.buckets, store.objects, store.identities),
+            TaggingController(store.buckets, store.objects),
+            LockController(store.retention, store.access),
+            UploadController(store.uploads, store.identities, sources),
+        ),
+        NOT_OFFERED,
+    )

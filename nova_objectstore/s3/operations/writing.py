@@ -1,0 +1,129 @@
+"""Objects on their way in, and away: PutObject, DeleteObject, DeleteObjects."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from nova_objectstore.domain.access import Access
+from nova_objectstore.domain.objects import Delete, Objects
+from nova_objectstore.errors import InvalidArgument, MalformedXML, StoreError
+from nova_objectstore.limits import DELETE_KEYS_MAX
+from nova_objectstore.s3 import xml
+from nova_objectstore.s3.address import check_key
+from nova_objectstore.s3.answer import Answer, empty_answer
+from nova_objectstore.s3.body import open_body
+from nova_objectstore.s3.conditions import delete_condition, object_condition, write_condition
+from nova_objectstore.s3.errors import find_row
+from nova_objectstore.s3.faults import MissingDigest
+from nova_objectstore.s3.object_headers import checksum_headers, read_spec, version_headers
+from nova_objectstore.s3.operation import STREAM, XML, Controller, operation
+from nova_objectstore.s3.operations.locks import may_bypass
+from nova_objectstore.s3.render import render_deleted
+from nova_objectstore.s3.request import S3Request
+from nova_objectstore.types import Deleted, Versioning
+
+DELETE_ACTIONS = {False: "s3:DeleteObject", True: "s3:DeleteObjectVersion"}
+
+
+class WritingController(Controller):
+    """Writes and deletes of objects."""
+
+    def __init__(self, objects: Objects, access: Access) -> None:
+        self._objects = objects
+        self._access = access
+
+    @operation("PutObject", "PUT /{bucket}/{key}", action="s3:PutObject", body=STREAM)
+    def put_object(self, req: S3Request) -> Answer:
+        """Store the body as the key's current object; the answer comes when it is durable."""
+        spec = read_spec(req)
+        condition = write_condition(req.headers)
+        version = self._objects.put(req.bucket, spec, open_body(req), condition)
+        headers = [("ETag", f'"{version.etag}"'), *checksum_headers(version.checksum)]
+        shown = req.bucket.versioning is Versioning.ENABLED
+        return empty_answer(200, headers + version_headers(version, shown=shown))
+
+    @operation(
+        "DeleteObject",
+        "DELETE /{bucket}/{key}",
+        action="s3:DeleteObject",
+        version_action="s3:DeleteObjectVersion",
+        status=204,
+    )
+    def delete_object(self, req: S3Request) -> Answer:
+        """Remove the object, or hide it under a delete marker; what is not there is no error."""
+        delete = Delete(req.key, req.version_id, delete_condition(req.headers))
+        deleted = self._objects.delete(
+            req.bucket,
+            delete,
+            owner_id=req.bucket.owner_id,
+            bypass_governance=may_bypass(req, self._access),
+        )
+        headers = []
+        if deleted.is_marker:
+            headers.append(("x-amz-delete-marker", "true"))
+        if deleted.version_id is not None:
+            headers.append(("x-amz-version-id", deleted.version_id))
+        return empty_answer(204, headers)
+
+    @operation("DeleteObjects", "POST /{bucket}?delete", action="", body=XML)
+    def delete_objects(self, req: S3Request) -> str:
+        """Delete up to 1,000 keys, each authorised and decided on its own."""
+        if not ("content-md5" in req.headers or any(name.startswith("x-amz-checksum-") for name in req.headers)):
+            raise MissingDigest
+        deletes, quiet = _read_deletes(req.body)
+        outcomes = self._delete_allowed(req, deletes)
+        done = [
+            (delete.key, delete.version_id, outcome.version_id, outcome.is_marker)
+            for delete, outcome in zip(deletes, outcomes, strict=True)
+            if isinstance(outcome, Deleted) and not quiet
+        ]
+        failed = [
+            (delete.key, delete.version_id, find_row(outcome).code, getattr(outcome, "message", "") or find_row(outcome).message)
+            for delete, outcome in zip(deletes, outcomes, strict=True)
+            if isinstance(outcome, Exception)
+        ]  # fmt: skip
+        return render_deleted(done, failed)
+
+    def _delete_allowed(self, req: S3Request, deletes: Sequence[Delete]) -> Sequence[Deleted | Exception]:
+        """Delete those the caller may delete; the others' outcome is the refusal."""
+        outcomes: list[Deleted | Exception | None] = [self._refusal(req, delete) for delete in deletes]
+        allowed = [delete for delete, refusal in zip(deletes, outcomes, strict=True) if refusal is None]
+        done = iter(
+            self._objects.delete_many(
+                req.bucket,
+                allowed,
+                owner_id=req.bucket.owner_id,
+                bypass_governance=may_bypass(req, self._access, "*"),
+            )
+        )
+        return [next(done) if outcome is None else outcome for outcome in outcomes]
+
+    def _refusal(self, req: S3Request, delete: Delete) -> Exception | None:
+        try:
+            check_key(delete.key)
+            self._access.check(req.principal, DELETE_ACTIONS[delete.version_id is not None], req.bucket, delete.key)
+        except StoreError as error:
+            return error
+        return None
+
+
+def _read_deletes(body: bytes) -> tuple[Sequence[Delete], bool]:
+    """The document of DeleteObjects, and whether to answer only errors. Raises MalformedXML, InvalidArgument."""
+    root = xml.parse(body, "Delete")
+    deletes = [
+        Delete(
+            xml.text(entry, "Key"),
+            xml.optional_text(entry, "VersionId"),
+            object_condition(
+                xml.optional_text(entry, "ETag"),
+                xml.optional_text(entry, "Size"),
+                xml.optional_text(entry, "LastModifiedTime"),
+            ),
+        )
+        for entry in xml.children(root, "Object")
+    ]
+    if not 1 <= len(deletes) <= DELETE_KEYS_MAX:
+        raise MalformedXML()
+    if any(not delete.key for delete in deletes):
+        raise InvalidArgument("A key must not be empty", argument_name="Key", argument_value="")
+    return deletes, xml.boolean(root, "Quiet", default=False)

@@ -1,0 +1,131 @@
+"""A request as the S3 front sees it: parsed once, lazily, with nothing built that no one reads."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import unquote
+
+from nova_objectstore.errors import InvalidArgument, InvalidRequest
+from nova_objectstore.s3.operation import Operation, Scope
+from nova_objectstore.types import ANONYMOUS, Bucket, Principal
+
+_NO_QUERY: Mapping[str, str] = {}
+
+_header_names: dict[str, str] = {"CONTENT_TYPE": "content-type", "CONTENT_LENGTH": "content-length"}
+_HEADER_NAMES_MAX = 2000  # clients send few names; this bounds what a hostile one can leave behind
+
+
+def _header_name(environ_name: str) -> str:
+    name = environ_name[5:].lower().replace("_", "-")
+    if len(_header_names) < _HEADER_NAMES_MAX:
+        _header_names[environ_name] = name
+    return name
+
+
+def read_headers(environ: Mapping[str, Any]) -> dict[str, str]:
+    """The request's headers by lower-case name (WSGI environ, PEP 3333)."""
+    known = _header_names
+    headers = {}
+    for name, value in environ.items():
+        # PERF: one dict look-up per environ key; the names repeat from request to request
+        header = known.get(name)
+        if header is not None:
+            if value:
+                headers[header] = value
+        elif name[:5] == "HTTP_":
+            headers[_header_name(name)] = value
+    return headers
+
+
+def parse_query(query: str) -> Mapping[str, str]:
+    """Names and values, percent-decoded, ``+`` being a space; of a repeated name the first counts.
+
+    Names are decoded before they are looked up: ``?%61cl`` asks for the ACL.
+    """
+    if not query:
+        return _NO_QUERY
+    pairs: dict[str, str] = {}
+    for item in query.split("&"):
+        if not item:
+            continue
+        name, _, value = item.partition("=")
+        pairs.setdefault(_decode(name), _decode(value))
+    return pairs
+
+
+def _decode(text: str) -> str:
+    if "%" not in text and "+" not in text:
+        return text
+    try:
+        return unquote(text.replace("+", " "), errors="strict")
+    except UnicodeDecodeError:
+        raise InvalidArgument("The query string is not UTF-8", argument_name="query", argument_value=text) from None
+
+
+class S3Request:
+    """One request. The pipeline fills ``operation``, ``principal`` and ``bucket`` in before an operation sees it."""
+
+    __slots__ = (
+        "auth", "body", "bucket", "bucket_name", "environ", "headers", "is_virtual", "key", "method", "operation",
+        "principal", "query", "query_string", "raw_path", "request_id", "scope",
+    )  # fmt: skip
+
+    def __init__(self, environ: dict[str, Any]) -> None:
+        self.environ = environ
+        self.method: str = environ["REQUEST_METHOD"]
+        self.raw_path: str = environ["RAW_PATH_INFO"]
+        self.query_string: str = environ["QUERY_STRING"]
+        self.request_id: str = environ.get("nova.request_id", "")
+        self.headers = read_headers(environ)
+        self.query: Mapping[str, str] = _NO_QUERY
+        self.scope = Scope.SERVICE
+        self.bucket_name = ""
+        self.key = ""
+        self.is_virtual = False  # the bucket is named by the host
+        self.operation: Operation | None = None
+        self.principal: Principal = ANONYMOUS
+        self.bucket: Bucket = None  # type: ignore[assignment]  # there for every operation on a bucket or an object
+        self.auth: Any = None
+        self.body: bytes = b""
+
+    def header(self, name: str, default: str = "") -> str:
+        """A header by its lower-case name."""
+        return self.headers.get(name, default)
+
+    @property
+    def version_id(self) -> str | None:
+        """The version asked for, None for the current one. Raises InvalidArgument when it is empty."""
+        version_id = self.query.get("versionId")
+        if version_id == "":
+            raise InvalidArgument("Version id cannot be the empty string", argument_name="versionId", argument_value="")
+        return version_id
+
+    @property
+    def content_length(self) -> int | None:
+        """The body's stated length in bytes, None when it is chunked."""
+        text = self.headers.get("content-length")
+        return int(text) if text is not None else None
+
+    @property
+    def resource(self) -> str:
+        """The path as error documents name it."""
+        return self.raw_path
+
+    def query_int(self, name: str, default: int, *, low: int, high: int) -> int:
+        """A whole number from the query, refused below ``low``, capped at ``high``. Raises InvalidArgument."""
+        text = self.query.get(name, "")
+        if not text:
+            return default
+        if not (text.isascii() and text.isdigit() and len(text) <= 10 and low <= int(text) <= 2**31 - 1):
+            raise InvalidArgument(
+                f"Provided {name} not an integer or within integer range", argument_name=name, argument_value=text
+            )
+        return min(int(text), high)
+
+    def require_header(self, name: str) -> str:
+        """A header that must be there. Raises InvalidRequest."""
+        value = self.headers.get(name)
+        if value is None:
+            raise InvalidRequest(f"Missing required header for this request: {name}")
+        return value

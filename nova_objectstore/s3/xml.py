@@ -1,0 +1,188 @@
+"""S3's XML, in and out.
+
+Strategy: expat feeds a tree of small nodes directly, so that its limits hold while the document is read and not after; the
+writer makes strings, since a listing is thousands of elements of which only keys can need escaping.
+
+Laws:
+
+- Read: UTF-8, no document type (so no entities but XML's own five), bounded in size, depth and elements. Namespaces are
+  not looked at: clients send S3's, none, or an older one; a node has its local name.
+- Written: XML 1.0. Characters that it cannot carry go out as numeric references, as S3 sends them; clients that expect
+  them ask for ``encoding-type=url`` (AWS: "XML related object key constraints").
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from xml.parsers import expat
+
+from nova_objectstore.errors import MalformedXML
+from nova_objectstore.limits import XML_BODY_MAX, XML_DEPTH_MAX, XML_ELEMENTS_MAX
+
+NAMESPACE = "http://s3.amazonaws.com/doc/2006-03-01/"
+
+# -- reading ---------------------------------------------------------------------------------------------------------
+
+_NO_ATTRIBUTES: Mapping[str, str] = {}
+
+
+class Node:
+    """An element: its local name, its text (of itself alone, joined), its children, and attributes by local name."""
+
+    __slots__ = ("attributes", "children", "name", "text")
+
+    def __init__(self, name: str, attributes: Mapping[str, str]) -> None:
+        self.name = name
+        self.attributes = attributes
+        self.text = ""
+        self.children: list[Node] = []
+
+    def __repr__(self) -> str:
+        return f"Node({self.name!r}, text={self.text!r}, children={len(self.children)})"
+
+
+class _TreeBuilder:
+    """Expat's handlers: a tree, and the limits."""
+
+    __slots__ = ("_count", "_open", "root")
+
+    def __init__(self) -> None:
+        self.root: Node | None = None
+        self._open: list[Node] = []
+        self._count = 0
+
+    def start(self, name: str, attributes: dict[str, str]) -> None:
+        """An element begins."""
+        self._count += 1
+        opened = self._open
+        if len(opened) >= XML_DEPTH_MAX or self._count > XML_ELEMENTS_MAX:
+            raise MalformedXML(reason="nested too deep" if len(opened) >= XML_DEPTH_MAX else "too many elements")
+        node = Node(name, attributes if attributes else _NO_ATTRIBUTES)
+        if ":" in name:
+            node.name = name.rpartition(":")[2]
+        if attributes:
+            node.attributes = {key.rpartition(":")[2]: value for key, value in attributes.items()}
+        if opened:
+            opened[-1].children.append(node)
+        else:
+            self.root = node
+        opened.append(node)
+
+    def end(self, _name: str) -> None:
+        """An element ends."""
+        self._open.pop()
+
+    def data(self, text: str) -> None:
+        """Characters, in pieces no smaller than expat's buffer."""
+        self._open[-1].text += text
+
+    def refuse_doctype(self, *_: object) -> None:
+        """A document type: the only way to declare entities, and nothing that S3 has."""
+        raise MalformedXML(reason="a document type is not allowed")
+
+
+def parse(body: bytes, root: str = "", *, size_max: int = XML_BODY_MAX) -> Node:
+    """The root node of a document; it must be called ``root`` where that is given.
+
+    Raises MalformedXML (``reason``) for anything that is not well-formed or is over a limit.
+    """
+    if len(body) > size_max:
+        raise MalformedXML(reason="too large")
+    builder = _TreeBuilder()
+    parser = expat.ParserCreate("utf-8")  # overrides what the document declares
+    parser.buffer_text = True
+    parser.buffer_size = 32 * 1024
+    parser.StartElementHandler = builder.start
+    parser.EndElementHandler = builder.end
+    parser.CharacterDataHandler = builder.data
+    parser.StartDoctypeDeclHandler = builder.refuse_doctype
+    try:
+        parser.Parse(body, True)
+    except expat.ExpatError as error:
+        raise MalformedXML(reason=str(error)) from None
+    assert builder.root is not None, "expat accepts no document without an element"
+    if root and builder.root.name != root:
+        raise MalformedXML(reason=f"expected {root}")
+    return builder.root
+
+
+def children(node: Node, name: str) -> list[Node]:
+    """The node's children called ``name``, in order."""
+    return [child for child in node.children if child.name == name]
+
+
+def child(node: Node, name: str) -> Node | None:
+    """The only child called ``name``; None without one. Raises MalformedXML for several."""
+    found = children(node, name)
+    if len(found) > 1:
+        raise MalformedXML(reason=f"{name} is given more than once")
+    return found[0] if found else None
+
+
+def text(node: Node, name: str, default: str | None = None) -> str:
+    """The text of the only child called ``name``. Raises MalformedXML for several, or none where no default is given."""
+    found = child(node, name)
+    if found is None:
+        if default is None:
+            raise MalformedXML(reason=f"{name} is missing")
+        return default
+    if found.children:
+        raise MalformedXML(reason=f"{name} has elements inside")
+    return found.text
+
+
+def optional_text(node: Node, name: str) -> str | None:
+    """The text of the only child called ``name``; None without one. Raises MalformedXML for several."""
+    return text(node, name) if child(node, name) is not None else None
+
+
+def boolean(node: Node, name: str, default: bool) -> bool:
+    """``true`` or ``false`` in any case (or ``1`` and ``0``, XML Schema's). Raises MalformedXML for another text."""
+    value = optional_text(node, name)
+    if value is None:
+        return default
+    word = value.strip().lower()
+    if word not in ("true", "false", "1", "0"):
+        raise MalformedXML(reason=f"{name} is neither true nor false")
+    return word in ("true", "1")
+
+
+def number(node: Node, name: str) -> int:
+    """A whole number of at most 19 digits. Raises MalformedXML for another text, or none."""
+    word = text(node, name).strip()
+    if not (word.isascii() and word.isdigit() and len(word) <= 19):
+        raise MalformedXML(reason=f"{name} is not a number")
+    return int(word)
+
+
+# -- writing ---------------------------------------------------------------------------------------------------------
+
+# Tabs stay; the other controls, and what UTF-8 can hold and XML 1.0 cannot, become references.
+_needs_escape = re.compile("[&<>\"'\x00-\x08\x0a-\x1f\ufffe\uffff\ud800-\udfff]")
+_NAMED = {"&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;", "'": "&#39;", "\r": "&#13;", "\n": "&#10;"}
+
+
+def _reference(match: re.Match[str]) -> str:
+    character = match[0]
+    return _NAMED.get(character) or f"&#x{ord(character):x};"
+
+
+def escape(value: str) -> str:
+    """Text as it may stand in an element or an attribute."""
+    # PERF: keys that need it are rare, and the search is all that the others cost
+    if _needs_escape.search(value) is None:
+        return value
+    return _needs_escape.sub(_reference, value)
+
+
+def element(name: str, value: str) -> str:
+    """``<name>value</name>``, the value escaped; names are the code's own."""
+    if _needs_escape.search(value) is not None:
+        value = _needs_escape.sub(_reference, value)
+    return f"<{name}>{value}</{name}>"
+
+
+def document(name: str, *content: str) -> str:
+    """A whole document in S3's namespace; ``content`` is XML already."""
+    return f'<?xml version="1.0" encoding="UTF-8"?>\n<{name} xmlns="{NAMESPACE}">{"".join(content)}</{name}>'

@@ -1,0 +1,1 @@
+"""Entry points: parse options, build, launch. No logic."""
