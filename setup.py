@@ -43,7 +43,11 @@ setup(
     license="Apache-2.0",
     python_requires=">=3.11",
     packages=find_packages(include=["nova_wsgi*", "nova_objectstore*"]),
-    package_data={"nova_wsgi": ["py.typed"], "nova_objectstore": ["py.typed", "api-paste.ini"]},
+    package_data={
+        "nova_wsgi": ["py.typed"],
+        "nova_objectstore": ["py.typed", "meta/sql/compiled/*.json", "meta/sql/migrations/*.mako"],
+    },
+    data_files=[("etc/nova", ["etc/api-paste.ini", "etc/nova.conf.sample"])],
     install_requires=REQUIRES,
     extras_require={"test": TEST, "dev": DEV, "amqp": AMQP, "postgres": POSTGRES},
     entry_points={

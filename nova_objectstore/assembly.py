@@ -20,7 +20,9 @@ from nova_objectstore.domain.uploads import Uploads
 from nova_objectstore.jobs.collect import Collector
 from nova_objectstore.limits import INLINE_SIZE_MAX
 from nova_objectstore.meta.engine import MetadataEngine
+from nova_objectstore.meta.sql.revisions import HEAD
 from nova_objectstore.meta.sqlite import SqliteEngine
+from nova_objectstore.meta.sqlite.revision import revision_of
 from nova_objectstore.s3.app import S3App
 from nova_objectstore.s3.operations import make_table
 
@@ -75,6 +77,11 @@ def now_us() -> int:
 def open_metadata(settings: Settings) -> MetadataEngine:
     """The metadata engine of the settings, not opened yet."""
     return SqliteEngine(settings.state_path / DATABASE_NAME, sync=settings.sync)
+
+
+def read_schema(settings: Settings) -> tuple[str | None, str]:
+    """The schema version of the database as it lies there, None before it was made; and this release's."""
+    return revision_of(settings.state_path / DATABASE_NAME), HEAD
 
 
 def build_store(settings: Settings, *, clock_us: Callable[[], int] = now_us) -> Store:

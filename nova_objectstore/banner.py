@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
+import os
 import sys
 
-from nova_objectstore.bootstrap import Bootstrap
+from nova_objectstore.bootstrap import SECRET_KEY_VARIABLE, Bootstrap
 
 
 def render_banner(endpoint: str, region: str, root: Bootstrap) -> str:
-    """The text. The secret is in it once, when the pair was made just now; later only where it lies."""
+    """The text. The secret is in it once, when the pair was made just now; else only where it lies."""
     path = root.path.absolute()
     lines = [f"S3 endpoint    {endpoint}   (region {region})"]
     if root.pair is None:
         lines.append("Access key     kept nowhere on this machine; `nova-manage key create root` makes another")
         return "\n".join(lines)
     lines.append(f"Access key     {root.pair.access_key}")
-    if root.made:
+    if root.made and SECRET_KEY_VARIABLE not in os.environ:
         lines.append(f"Secret key     {root.pair.secret_key}   (told this once)")
     lines.append(f"Kept in        {path}")
     lines += [

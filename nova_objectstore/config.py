@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import sys
+from pathlib import Path
 
 from oslo_config import cfg
 
@@ -58,7 +60,11 @@ S3 = Section(
     ),
 )
 
-API_PASTE_CONFIG = "api-paste.ini"
+
+def installed_paste_config() -> str:
+    """The api-paste.ini that came with the package: beside the checkout, or under the prefix of the installation."""
+    beside = Path(__file__).parents[1] / "etc" / "api-paste.ini"
+    return str(beside if beside.exists() else Path(sys.prefix) / "etc" / "nova" / "api-paste.ini")
 
 
 def default_workers() -> int:
@@ -72,7 +78,8 @@ def objectstore_sections() -> tuple[Section, ...]:
         STORAGE,
         S3,
         service_options.api_section("s3", listen="127.0.0.1", port=3333, workers=default_workers()),
-        service_options.section(enabled_apis=["s3"], api_paste_config=API_PASTE_CONFIG),
+        service_options.http_section(),
+        service_options.section(enabled_apis=["s3"], api_paste_config=installed_paste_config()),
         launcher.section(),
         logs.section(),
     )

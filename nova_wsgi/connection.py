@@ -35,7 +35,7 @@ from nova_wsgi.http_limits import HttpLimits
 BLOCKED: Final = (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError)
 NEVER: Final = math.inf
 JOIN_MAX: Final = 32 * 1024  # bytes: up to here copying parts together is cheaper than sendmsg
-TURN_MAX: Final = 4 * 1024 * 1024  # bytes a greenthread sends without waiting before it lets others run
+TURN_MAX: Final = 1024 * 1024  # bytes a greenthread sends without waiting before it lets others run
 COPY_SIZE: Final = 256 * 1024
 LINGER_RECEIVE: Final = 256 * 1024
 LINGER_BYTES_MAX: Final = 64 * 1024 * 1024  # of an unread body swallowed so that the client gets to read its answer

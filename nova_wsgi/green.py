@@ -226,6 +226,11 @@ def _get_bridge() -> _Bridge:
     return _bridge
 
 
+def deliver(outcomes: Sequence[tuple[Completion[Any], Any, BaseException | None]]) -> None:
+    """From any thread: set each completion's result or error; all their waiters share one wake-up of the hub."""
+    _get_bridge().deliver(outcomes)
+
+
 class Job(Generic[T, R]):
     """One request in a :class:`Lane`'s batch: ``request`` in, ``result`` or ``error`` out."""
 

@@ -36,7 +36,7 @@ from nova_wsgi.workers import Supervisor
 log = logging.getLogger(__name__)
 
 BEAT_MAX_S = 1.0  # a heartbeat at least this often: what a stuck process is recognised by
-UNDERTAKER_GRACE_S = 5.0  # after the deadline, for a hub so stuck that it cannot even see the deadline
+UNDERTAKER_GRACE_S = 3.0  # after the deadline, for a hub so stuck that it cannot even see the deadline
 
 
 def section() -> Section:
@@ -220,6 +220,7 @@ class Runner:
         self._reloading = False
         self._reload_again = False
         self._failed = False
+        self._stops: list[green.GreenThread] = []
         self._status: int | None = None
         self._error: BaseException | None = None
 
@@ -272,11 +273,13 @@ class Runner:
 
     def _stop_services(self) -> None:
         timeout_s = self._conf.graceful_shutdown_timeout
-        stops = [green.spawn(service.stop, timeout_s) for service in self._services]
+        self._stops = [green.spawn(service.stop, timeout_s) for service in self._services]
         clean = True
-        for service, stop in zip(self._services, stops, strict=True):
+        for service, stop in zip(self._services, self._stops, strict=True):
             try:
                 clean = stop.wait() and clean
+            except green.GreenletExit:
+                return  # a hard stop came
             except Exception:  # the other services must still be waited for
                 log.exception("%s did not stop well", service.topic)
                 clean = False
@@ -290,7 +293,7 @@ class Runner:
             for service in self._services:
                 service.reload()
         except ConfigError as error:
-            refused = str(error)
+            refused = " ".join(str(error).split())
         except Exception as error:  # a reload that fails must leave the service running
             log.exception("the reload failed")
             refused = f"{type(error).__name__}: {error}"
@@ -365,6 +368,8 @@ class Runner:
         self._status = 0 if clean and not self._failed else 1
 
     def _end_now(self, number: signal.Signals) -> None:
+        for stop in self._stops:
+            stop.kill()
         for service in self._services:
             for name, since in service.in_flight():
                 log.warning("%s: ended after %.1f s: %s", service.topic, time.monotonic() - since, name)

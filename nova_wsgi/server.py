@@ -262,8 +262,8 @@ class HttpServer(eventlet.wsgi.Server):  # type: ignore[misc]  # eventlet has no
                 self._turn_away(sock)
             else:
                 self.process_request([address, sock, None])
-        except Exception:  # in the hub's callback: what leaves it would stop accepting for good
-            LOG.exception("%s: an accepted connection could not be served", self.name)
+        except Exception as error:  # noqa: BLE001  in the hub's callback: what leaves it would stop accepting for good
+            self._log(logging.ERROR, "an accepted connection could not be served", exc_info=error)
             sock.close()
         return True
 
@@ -276,7 +276,7 @@ class HttpServer(eventlet.wsgi.Server):  # type: ignore[misc]  # eventlet has no
         if error.errno in STARVED:
             self._back_off(error)
         elif error.errno in LISTENER_GONE:
-            LOG.error("%s: the listening socket is gone: %s", self.name, error)
+            self._log(logging.ERROR, "the listening socket is gone: %s", error)
             self._pause_accepting()
         else:
             return True  # accept(2): the error of a connection that has died already; others may wait behind it
@@ -286,7 +286,7 @@ class HttpServer(eventlet.wsgi.Server):  # type: ignore[misc]  # eventlet has no
         """No descriptors or memory: level-triggered, the hub would call at once again."""
         now = monotonic()
         if now - self._starved_since > 10:
-            LOG.error("%s: cannot accept: %s; %d connections open", self.name, error.strerror, self.connections)
+            self._log(logging.ERROR, "cannot accept: %s; %d connections open", error.strerror, self.connections)
             self._starved_since = now
         self._make_room()
         was_accepting = self._listener is not None
@@ -303,7 +303,7 @@ class HttpServer(eventlet.wsgi.Server):  # type: ignore[misc]  # eventlet has no
 
     def _turn_away(self, sock: Any) -> None:
         """All connections are busy: 503, as far as it can be said without waiting."""
-        LOG.warning("%s: %d connections are open, one more was turned away", self.name, self.connections)
+        self._log(logging.WARNING, "%d connections are open, one more was turned away", self.connections)
         if self.tls is None:
             given, content = self.render_refusal(503, "Service Unavailable", "too many connections", "")
             lines = [
@@ -320,6 +320,10 @@ class HttpServer(eventlet.wsgi.Server):  # type: ignore[misc]  # eventlet has no
             except OSError:
                 pass  # the client is gone, or has sent nothing yet
         sock.close()
+
+    def _log(self, level: int, message: str, *args: Any, exc_info: BaseException | None = None) -> None:
+        """Log from the hub, which may not wait for the lock of a log handler: in a greenthread of its own."""
+        green.spawn(LOG.log, level, f"%s: {message}", self.name, *args, exc_info=exc_info)
 
     # -- greenthreads and deadlines -------------------------------------------------------------------------------
 

@@ -15,7 +15,6 @@ import logging
 import signal
 import socket
 import sys
-import threading
 import traceback
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -110,9 +109,8 @@ def dump_stacks() -> None:
     """SIGUSR2: write the stack of every greenthread and native thread to the log."""
     for name, frame in green.suspended():
         log.warning("greenthread %s\n%s", name, _stack(frame))
-    names = {thread.ident: thread.name for thread in threading.enumerate()}
     for ident, frame in sys._current_frames().items():
-        log.warning("thread %s (%d)\n%s", names.get(ident, "native"), ident, _stack(frame))
+        log.warning("native thread %d\n%s", ident, _stack(frame))
 
 
 def dump_on_abort() -> None:

@@ -11,6 +11,7 @@ from nova_wsgi import green
 
 green.patch()  # before anything that makes locks or keeps references to blocking calls
 
+import argparse  # noqa: E402
 import os  # noqa: E402
 import sys  # noqa: E402
 from collections.abc import Mapping, Sequence  # noqa: E402
@@ -18,12 +19,12 @@ from typing import TextIO  # noqa: E402
 
 from oslo_config import cfg  # noqa: E402
 
-from nova_objectstore.assembly import DATABASE_NAME, Settings, now_us, open_metadata  # noqa: E402
+from nova_objectstore.assembly import DATABASE_NAME, Settings, now_us, open_metadata, read_schema  # noqa: E402
 from nova_objectstore.config import manage_sections  # noqa: E402
 from nova_objectstore.domain.accounts import Accounts  # noqa: E402
 from nova_objectstore.errors import StoreError  # noqa: E402
 from nova_objectstore.manage import COMMANDS  # noqa: E402
-from nova_objectstore.manage.command import Command, Context, UsageError, make_parser, parse  # noqa: E402
+from nova_objectstore.manage.command import Command, Context, Schema, UsageError, make_parser, parse  # noqa: E402
 from nova_objectstore.manage.report import Report, print_report  # noqa: E402
 from nova_objectstore.manage.wording import describe  # noqa: E402
 from nova_objectstore.manager import read_settings  # noqa: E402
@@ -75,5 +76,31 @@ def _run(argv: Sequence[str], environ: Mapping[str, str], out: TextIO) -> None:
     print_report(report, out, as_json=conf.json or arguments.json)
 
 
-if __name__ == "__main__":
+def _execute(command: Command, settings: Settings, arguments: argparse.Namespace) -> Report:
+    if not command.may_create and not (settings.state_path / DATABASE_NAME).exists():
+        raise ConfigError(f"there is no store in {settings.state_path} (see --state-path)")
+    _make_directory(settings)
+    meta = open_metadata(settings)
+    context = Context(meta, Accounts(meta, now_us=now_us), lambda: Schema(*read_schema(settings)))
+    try:
+        if command.is_open:
+            meta.open()
+        return command.run(context, arguments)
+    finally:
+        meta.close()
+
+
+def _make_directory(settings: Settings) -> None:
+    try:
+        settings.state_path.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise ConfigError(f"--state-path {settings.state_path}: {error.strerror}") from None
+
+
+def main() -> None:
+    """Run the program and exit with its status."""
     sys.exit(run(sys.argv[1:]))
+
+
+if __name__ == "__main__":
+    main()

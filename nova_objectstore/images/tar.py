@@ -16,6 +16,7 @@ Sources: POSIX.1-2008 pax, "ustar Interchange Format" and "pax Extended Header";
 
 from __future__ import annotations
 
+import re
 import struct
 from collections.abc import Callable, Iterable
 from typing import NamedTuple
@@ -42,6 +43,8 @@ _REFUSED = {
     b"6": "a named pipe",
 }
 _MAP_LINE_CHARS_MAX = 20
+
+_octal = re.compile(rb"[0-7]*").fullmatch
 
 Write = Callable[[bytes | memoryview], object]
 
@@ -326,15 +329,10 @@ def _number(field: bytes) -> int:
     """A number of a header: octal digits, or GNU's base 256 behind a set bit."""
     if field[0] == 0x80:
         return int.from_bytes(field[1:], "big")
-    digits = field.split(b"\0", 1)[0].strip()
-    if not digits:
-        return 0
-    try:
-        if digits[:1] in b"+-_":
-            raise ValueError
-        return int(digits, 8)
-    except ValueError:
-        raise InvalidBundle("The tar has a header with a number that is none.") from None
+    digits = field.split(b"\0", 1)[0].strip(b" ")
+    if not _octal(digits):
+        raise InvalidBundle("The tar has a header with a number that is none.")
+    return int(digits or b"0", 8)
 
 
 def _header_name(block: bytes) -> str:

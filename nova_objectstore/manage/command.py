@@ -35,16 +35,28 @@ class Argument(NamedTuple):
     options: Mapping[str, Any] = {}
 
 
+class Schema(NamedTuple):
+    """Schema versions: the database's, None before it was made, and the one that this release works with."""
+
+    current: str | None
+    latest: str
+
+
 @dataclass(frozen=True, slots=True)
 class Context:
-    """What commands work on. ``meta`` is open."""
+    """What commands work on. ``read_schema`` looks without touching anything."""
 
     meta: MetadataEngine
     accounts: Accounts
+    read_schema: Callable[[], Schema]
 
 
 class Command(NamedTuple):
-    """``nova-manage NOUN VERB ARGUMENTS``. ``may_create``: it may be the first to touch a new state directory."""
+    """``nova-manage NOUN VERB ARGUMENTS``.
+
+    ``may_create``: it may be the first to touch a new state directory. ``is_open``: it wants the engine opened, which
+    also migrates the database.
+    """
 
     noun: str
     verb: str
@@ -52,12 +64,14 @@ class Command(NamedTuple):
     run: Callable[[Context, argparse.Namespace], Report]
     arguments: Sequence[Argument] = ()
     may_create: bool = False
+    is_open: bool = True
 
 
 class CommandParser(argparse.ArgumentParser):
     """argparse, whose mistakes are UsageErrors."""
 
     def error(self, message: str) -> NoReturn:
+        """Raise what argparse would print and exit with."""
         raise UsageError(f"{message} (see {self.prog} --help)")
 
 

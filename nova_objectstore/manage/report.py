@@ -79,7 +79,7 @@ def print_table(report: Report, out: TextIO) -> None:
     from rich.table import Table
     from rich.text import Text
 
-    table = Table(box=box.SIMPLE_HEAD, show_header=not report.is_single, pad_edge=False)
+    table = Table(box=None if report.is_single else box.SIMPLE_HEAD, show_header=not report.is_single, pad_edge=False)
     lines = [[_as_shown(column.kind, value) for column, value in zip(report.columns, row, strict=True)]
              for row in report.rows]  # fmt: skip
     if report.is_single:

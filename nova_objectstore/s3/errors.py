@@ -211,8 +211,13 @@ def error_facts(error: BaseException) -> dict[str, Any]:
 _SPELLINGS = {
     "etag": "ETag",
     "aws_access_key_id": "AWSAccessKeyId",
+    "client_computed_content_sha256": "ClientComputedContentSHA256",
+    "content_md5": "Content-MD5",
     "host_id": "HostId",
     "max_uri_length": "MaxURILength",
+    "s3_computed_content_sha256": "S3ComputedContentSHA256",
+    "uri": "URI",
+    "x_amz_expires": "X-Amz-Expires",
 }
 
 

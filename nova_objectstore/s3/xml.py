@@ -5,8 +5,8 @@ writer makes strings, since a listing is thousands of elements of which only key
 
 Laws:
 
-- Read: UTF-8, no document type (so no entities but XML's own five), bounded in size, depth and elements. Namespaces are
-  not looked at: clients send S3's, none, or an older one; a node has its local name.
+- Read: UTF-8 (or UTF-16 with its mark, as XML demands), no document type (so no entities but XML's own five), bounded in
+  size, depth and elements. Namespaces are not looked at: clients send S3's, none, or an older one; a node has its local name.
 - Written: XML 1.0. Characters that it cannot carry go out as numeric references, as S3 sends them; clients that expect
   them ask for ``encoding-type=url`` (AWS: "XML related object key constraints").
 """
@@ -90,7 +90,7 @@ def parse(body: bytes, root: str = "", *, size_max: int = XML_BODY_MAX) -> Node:
     if len(body) > size_max:
         raise MalformedXML(reason="too large")
     builder = _TreeBuilder()
-    parser = expat.ParserCreate("utf-8")  # overrides what the document declares
+    parser = expat.ParserCreate("utf-8")  # overrides what the document declares, but not a mark of UTF-16
     parser.buffer_text = True
     parser.buffer_size = 32 * 1024
     parser.StartElementHandler = builder.start

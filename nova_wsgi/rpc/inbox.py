@@ -46,9 +46,13 @@ class Delivery:
         self._ended = False
         self._expires_at = None if message.timeout_s is None else time.monotonic() + message.timeout_s
 
+    def left_s(self) -> float | None:
+        """The seconds for which its caller still waits; None when there is no caller."""
+        return None if self._expires_at is None else max(0.0, self._expires_at - time.monotonic())
+
     def expired(self) -> bool:
         """Whether its caller waits no more."""
-        return self._expires_at is not None and time.monotonic() >= self._expires_at
+        return self.left_s() == 0.0
 
     def end(self, reply: Reply | None) -> None:
         """Tell how it ended, None being lost; only the first time counts."""

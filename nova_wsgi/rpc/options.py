@@ -49,6 +49,10 @@ def section(*, url: str = "embedded:") -> Section:
                 help="Seconds after which a silent RabbitMQ connection is asked for a sign of life; without one for"
                 " twice as long it is taken for lost.",
             ),
+            cfg.StrOpt(
+                "ca_file", metavar="FILE",
+                help="CA certificates (PEM) that an amqps: broker's is checked against, instead of the system's.",
+            ),
         ),
         group="rpc",
     )  # fmt: skip
@@ -75,4 +79,6 @@ def open_transport(conf: cfg.ConfigOpts) -> Transport:
         from nova_wsgi.rpc.amqp import AmqpTransport  # kombu is an extra: only who uses RabbitMQ needs it
     except ImportError as error:
         raise ConfigError(f"[rpc] url {scheme}: needs pip install nova-wsgi[amqp] ({error})") from None
-    return AmqpTransport(conf.rpc.url, limits=queue_limits(conf), heartbeat_s=conf.rpc.heartbeat_s)
+    return AmqpTransport(
+        conf.rpc.url, limits=queue_limits(conf), heartbeat_s=conf.rpc.heartbeat_s, ca_file=conf.rpc.ca_file
+    )

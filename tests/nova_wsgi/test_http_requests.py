@@ -98,9 +98,7 @@ def test_a_large_chunked_body_arrives_whole():
         return [hashlib.sha256(environ["wsgi.input"].read()).hexdigest().encode()]
 
     with serving(app) as server, Client(server) as client:
-        sender = green.spawn(
-            client.send, b"PUT / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n" + framed
-        )
+        sender = green.spawn(client.send, b"PUT / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n" + framed)
         assert client.response().body == hashlib.sha256(content).hexdigest().encode()
         sender.wait()
         assert client.is_open()

@@ -61,9 +61,16 @@ def ask_broken(app, *fields, method="GET"):
 
 
 def test_headers_are_sent_as_given():
-    response = ask(answering(b"x", ("x-amz-META-Foo", "a  b"), ("ETag", '"\xe4"'), ("Set-Cookie", "a"), ("Set-Cookie", "b")))
+    response = ask(
+        answering(b"x", ("x-amz-META-Foo", "a  b"), ("ETag", '"\xe4"'), ("Set-Cookie", "a"), ("Set-Cookie", "b"))
+    )
 
-    assert response.headers[:4] == [("x-amz-META-Foo", "a  b"), ("ETag", '"\xe4"'), ("Set-Cookie", "a"), ("Set-Cookie", "b")]
+    assert response.headers[:4] == [
+        ("x-amz-META-Foo", "a  b"),
+        ("ETag", '"\xe4"'),
+        ("Set-Cookie", "a"),
+        ("Set-Cookie", "b"),
+    ]
     assert response.header("Server") == "nova"
     assert re.fullmatch(r"\w{3}, \d\d \w{3} \d{4} \d\d:\d\d:\d\d GMT", response.header("Date"))
 
@@ -191,7 +198,7 @@ def test_a_body_beyond_its_length_is_cut(body, caplog):
     response = ask(returning(body, ("Content-Length", "3")))
 
     assert response.body == b"too"
-    assert [record.getMessage() for record in errors_in(caplog)][0].startswith("the application's body is longer")
+    assert errors_in(caplog)[0].getMessage().startswith("the application's body is longer")
 
 
 @pytest.mark.parametrize("body", [[b"short"], Body(b"sho", b"rt"), Body()])
@@ -386,13 +393,22 @@ def file(tmp_path):
     return path
 
 
+def sending(path):
+    """An application that answers a file, opened anew for each request."""
+
+    def app(environ, start_response):
+        start_response("200 OK", [])
+        return FileBody.of_descriptor(os.open(path, os.O_RDONLY))
+
+    return app
+
+
 def test_a_file_is_sent(file):
-    with serving(lambda e, s: returning(FileBody.of_descriptor(os.open(file, os.O_RDONLY)))(e, s)) as server:
-        with Client(server) as client:
-            for _ in range(2):
-                response = client.get().response()
-                assert response.header("Content-Length") == "5000000"
-                assert response.body == file.read_bytes()
+    with serving(sending(file)) as server, Client(server) as client:
+        for _ in range(2):
+            response = client.get().response()
+            assert response.header("Content-Length") == "5000000"
+            assert response.body == file.read_bytes()
 
 
 def test_segments_are_sent_in_a_row(file, tmp_path):
@@ -407,14 +423,14 @@ def test_segments_are_sent_in_a_row(file, tmp_path):
 
 
 def test_head_of_a_file(file):
-    response = ask(lambda e, s: returning(FileBody.of_descriptor(os.open(file, os.O_RDONLY)))(e, s), method="HEAD")
+    response = ask(sending(file), method="HEAD")
 
     assert response.status == 200
 
 
 def test_an_empty_file(tmp_path):
     (tmp_path / "empty").touch()
-    response = ask(lambda e, s: returning(FileBody.of_descriptor(os.open(tmp_path / "empty", os.O_RDONLY)))(e, s))
+    response = ask(sending(tmp_path / "empty"))
 
     assert (response.header("Content-Length"), response.body) == ("0", b"")
 
@@ -467,14 +483,12 @@ def test_file_wrapper(file):
 
 
 def test_a_file_over_a_unix_socket(file, tmp_path):
-    app = lambda e, s: returning(FileBody.of_descriptor(os.open(file, os.O_RDONLY)))(e, s)  # noqa: E731
-    with serving(app, family=socket.AF_UNIX, path=str(tmp_path / "s")) as server, Client(server) as client:
+    with serving(sending(file), family=socket.AF_UNIX, path=str(tmp_path / "s")) as server, Client(server) as client:
         assert client.get().response().body == file.read_bytes()
 
 
 def test_a_slow_reader_of_a_file_holds_up_nobody(file):
-    app = lambda e, s: returning(FileBody.of_descriptor(os.open(file, os.O_RDONLY)))(e, s)  # noqa: E731
-    with serving(app) as server, Client(server) as slow, Client(server) as other:
+    with serving(sending(file)) as server, Client(server) as slow, Client(server) as other:
         slow.get()
         wait_until(lambda: server.in_flight)
         assert len(other.get().response().body) == 5_000_000

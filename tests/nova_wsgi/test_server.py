@@ -1,5 +1,6 @@
 """The accept loop: sharing, bounds, want of descriptors; TLS with reload; memory of what idles."""
 
+import collections
 import os
 import resource
 import socket
@@ -15,18 +16,19 @@ from nova_wsgi.server import HttpServer
 
 def test_two_servers_share_a_socket():
     """As two workers do: both are woken, one gets the connection, the other finds nothing and goes on."""
-    with serving(echo, name="one") as one:
-        with one.socket.dup() as shared:
-            two = HttpServer(shared, echo, name="two")
-            two.start()
-            clients = [Client(one) for _ in range(40)]
-            wait_until(lambda: one.connections + two.connections == 40)
+    with socket.create_server(("127.0.0.1", 0), backlog=100) as listening, listening.dup() as shared:
+        one, two = HttpServer(listening, echo), HttpServer(shared, echo)
+        clients = [Client(one) for _ in range(40)]
+        one.start()
+        two.start()
+        wait_until(lambda: one.connections + two.connections == 40)
 
-            assert min(one.connections, two.connections) > 5
-            for client in clients:
-                assert client.is_open()
-                client.close()
-            two.kill()
+        assert min(one.connections, two.connections) > 10  # neither takes all that waits
+        for client in clients:
+            assert client.is_open()
+            client.close()
+        one.kill()
+        two.kill()
 
 
 def test_beyond_the_connections_the_longest_idle_one_goes():
@@ -118,7 +120,7 @@ def test_unhandled_errors_do_not_stop_accepting(caplog):
     with serving(echo, limits=limits(connections_max="many")) as server:
         with Client(server) as client:
             assert client.is_closed()
-        assert "could not be served" in caplog.text
+        wait_until(lambda: "could not be served" in caplog.text)
         server.limits = limits()
         with Client(server) as client:
             assert client.is_open()
@@ -137,36 +139,36 @@ def test_tls(authority, tmp_path):
             return environ["wsgi.file_wrapper"]((tmp_path / "file").open("rb"))
         return echo(environ, start_response)
 
-    with serving(app, tls=authority.server_context()) as server:
-        with Client(server, tls=authority.client_context()) as client:
-            environ = client.get().response().json["environ"]
-            assert (environ["wsgi.url_scheme"], environ["HTTPS"]) == ("https", "on")
-            assert "nova.tls_client_subject" not in environ
-            assert client.get("/file").response().body == content
-            assert client.is_open()
-            text = content.hex().encode()
-            sender = green.spawn(client.get("/", f"Content-Length: {len(text)}", method="PUT").send, text)
-            assert client.response().json["body"] == text.decode()
-            sender.wait()
+    context = authority.client_context()
+    with serving(app, tls=authority.server_context()) as server, Client(server, tls=context) as client:
+        environ = client.get().response().json["environ"]
+        assert (environ["wsgi.url_scheme"], environ["HTTPS"]) == ("https", "on")
+        assert "nova.tls_client_subject" not in environ
+        assert client.get("/file").response().body == content
+        assert client.is_open()
+        text = content.hex().encode()
+        sender = green.spawn(client.get("/", f"Content-Length: {len(text)}", method="PUT").send, text)
+        assert client.response().json["body"] == text.decode()
+        sender.wait()
 
 
 def test_pipelined_requests_in_one_tls_record(authority):
-    with serving(echo, tls=authority.server_context()) as server:
-        with Client(server, tls=authority.client_context()) as client:
-            client.send(b"GET / HTTP/1.1\r\nHost: h\r\n\r\n" * 3)
-            for _ in range(3):
-                assert client.response().status == 200
-            assert client.is_open()
+    context = authority.client_context()
+    with serving(echo, tls=authority.server_context()) as server, Client(server, tls=context) as client:
+        client.send(b"GET / HTTP/1.1\r\nHost: h\r\n\r\n" * 3)
+        for _ in range(3):
+            assert client.response().status == 200
+        assert client.is_open()
 
 
 def test_more_than_one_record_at_once(authority):
     """What TLS has decrypted the hub knows nothing of: it must not lie there until more comes."""
     request = b"GET / HTTP/1.1\r\nHost: h\r\nX-Pad: " + b"p" * 9000 + b"\r\n\r\n"
-    with serving(echo, tls=authority.server_context()) as server:
-        with Client(server, tls=authority.client_context()) as client:
-            client.send(request * 7)
-            for _ in range(7):
-                assert client.response().status == 200
+    context = authority.client_context()
+    with serving(echo, tls=authority.server_context()) as server, Client(server, tls=context) as client:
+        client.send(request * 7)
+        for _ in range(7):
+            assert client.response().status == 200
 
 
 def test_client_certificates(authority):
@@ -183,13 +185,14 @@ def test_a_new_certificate_is_for_new_connections(authority):
     def name(client):
         return dict(pair for part in client.sock.getpeercert()["subject"] for pair in part)["commonName"]
 
-    with serving(echo, tls=authority.server_context(COMMON_NAME="old")) as server:
-        with Client(server, tls=authority.client_context()) as former:
-            server.replace_tls(authority.server_context(COMMON_NAME="new"))
-            with Client(server, tls=authority.client_context()) as latter:
-                assert (name(former), name(latter)) == ("old", "new")
-                assert former.is_open()
-                assert latter.is_open()
+    trusting = authority.client_context()
+    old, new = authority.server_context(COMMON_NAME="old"), authority.server_context(COMMON_NAME="new")
+    with serving(echo, tls=old) as server, Client(server, tls=trusting) as former:
+        server.replace_tls(new)
+        with Client(server, tls=trusting) as latter:
+            assert (name(former), name(latter)) == ("old", "new")
+            assert former.is_open()
+            assert latter.is_open()
 
 
 def test_plain_http_on_a_tls_port(authority, caplog):
@@ -223,7 +226,6 @@ def test_a_cut_response_ends_without_one(authority):
     context = authority.client_context()
     with serving(app, tls=authority.server_context()) as server, Client(server, tls=context) as client:
         client.sock.suppress_ragged_eofs = False
+        client.send(b"GET / HTTP/1.0\r\n\r\n")
         with pytest.raises((ssl.SSLError, ConnectionResetError)):
-            client.send(b"GET / HTTP/1.0\r\n\r\n")
-            while client.sock.recv(1000):
-                pass
+            collections.deque(iter(lambda: client.sock.recv(1000), b""), maxlen=0)

@@ -102,7 +102,7 @@ def test_kill_ends_everything_now(place, gate):
     clients[0].get("/slow")
     clients[1].get().response()
     clients[2].send(b"GET / HTTP/1.1\r\nHo")
-    wait_until(lambda: server.in_flight)
+    wait_until(lambda: server.in_flight and server.connections == 4)
 
     server.kill()
 

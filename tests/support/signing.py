@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 from botocore.auth import HmacV1Auth, HmacV1QueryAuth, S3SigV4Auth, S3SigV4QueryAuth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
+from support.http_vectors import decode
 
 from nova_objectstore.s3.auth import (
     AuthType,
@@ -26,7 +27,6 @@ from nova_objectstore.s3.auth import (
 from nova_objectstore.s3.auth.canonical import EMPTY_SHA256
 from nova_objectstore.s3.auth.sigv4 import parse_timestamp, signing_key
 from nova_objectstore.s3.conditions import parse_http_date
-from support.http_vectors import decode
 
 VECTORS = Path(__file__).parent.parent / "vectors"
 
@@ -97,7 +97,9 @@ def sign_v2(
     return wire, float(parse_http_date(wire.headers["date"]))
 
 
-def presign_v2(method: str, url: str, headers: Mapping[str, str] | None = None, *, expires_s: int = 3600) -> WireRequest:
+def presign_v2(
+    method: str, url: str, headers: Mapping[str, str] | None = None, *, expires_s: int = 3600
+) -> WireRequest:
     """A request signed with SigV2 in its query; good from now."""
     request = AWSRequest(method=method, url=url, headers=dict(headers or {}))
     HmacV1QueryAuth(Credentials(ACCESS_KEY, SECRET_KEY), expires=expires_s).add_auth(request)
@@ -132,7 +134,12 @@ def encode_chunks(
         header = f"{len(piece):x}"
         if seed is not None:
             previous = _sign(
-                "AWS4-HMAC-SHA256-PAYLOAD", EXAMPLE_TIME, EXAMPLE_SCOPE, previous, EMPTY_SHA256, sha256(piece).hexdigest()
+                "AWS4-HMAC-SHA256-PAYLOAD",
+                EXAMPLE_TIME,
+                EXAMPLE_SCOPE,
+                previous,
+                EMPTY_SHA256,
+                sha256(piece).hexdigest(),
             )
             header += f";chunk-signature={previous}"
         made.append(header.encode() + b"\r\n" + (piece + b"\r\n" if piece else b""))

@@ -125,9 +125,7 @@ def delete_objects(
         outcome: Deleted | Exception
         try:
             if version_id is None:
-                outcome = _delete_key(
-                    tx, state, bucket.id, key, owner_id=owner_id, now_us=now_us, condition=condition
-                )
+                outcome = _delete_key(tx, state, bucket.id, key, owner_id=owner_id, now_us=now_us, condition=condition)
             else:
                 outcome = delete_version(
                     tx,

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from functools import wraps
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
 from nova_objectstore.meta.sql import (
@@ -36,30 +35,34 @@ Method = Callable[Concatenate["SqlEngine", P], R]
 def read(verb: Verb[P, R]) -> Method[P, R]:
     """A verb of one reading statement."""
 
-    @wraps(verb)
-    def method(self: SqlEngine, *args: P.args, **kwargs: P.kwargs) -> R:
+    def method(self: SqlEngine, /, *args: P.args, **kwargs: P.kwargs) -> R:
         return self._read(verb, args, kwargs)
 
-    return method
+    return _named_after(verb, method)
 
 
 def snapshot(verb: Verb[P, R]) -> Method[P, R]:
     """A verb of several reading statements that see one state."""
 
-    @wraps(verb)
-    def method(self: SqlEngine, *args: P.args, **kwargs: P.kwargs) -> R:
+    def method(self: SqlEngine, /, *args: P.args, **kwargs: P.kwargs) -> R:
         return self._snapshot(verb, args, kwargs)
 
-    return method
+    return _named_after(verb, method)
 
 
 def write(verb: Verb[P, R]) -> Method[P, R]:
     """A verb that changes something."""
 
-    @wraps(verb)
-    def method(self: SqlEngine, *args: P.args, **kwargs: P.kwargs) -> R:
+    def method(self: SqlEngine, /, *args: P.args, **kwargs: P.kwargs) -> R:
         return self._write(verb, args, kwargs)
 
+    return _named_after(verb, method)
+
+
+def _named_after(verb: Verb[P, R], method: Method[P, R]) -> Method[P, R]:
+    method.__name__ = verb.__name__
+    method.__qualname__ = f"SqlEngine.{verb.__name__}"
+    method.__doc__ = verb.__doc__
     return method
 
 

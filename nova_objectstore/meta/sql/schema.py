@@ -18,8 +18,8 @@ then costs 2.2 ms instead of 4.8, and a single read the same. Pages of 4 KiB wri
 
 from __future__ import annotations
 
-from sqlalchemy import CheckConstraint, Column, Index, Integer, LargeBinary, MetaData, Table, Text
 from sqlalchemy import BigInteger as _BigInteger
+from sqlalchemy import CheckConstraint, Column, ColumnElement, Index, Integer, LargeBinary, MetaData, Table, Text
 from sqlalchemy import literal_column as _sql
 
 metadata = MetaData()
@@ -148,8 +148,8 @@ hidden_versions = Table(
 )
 
 # A version id tells its sequence (see versions.py), all but the null version's: it is found by an index of its own.
-_IS_NULL_VERSION = _sql("version_id = 'null'")
-_HAS_REF = _sql("ref IS NOT NULL")
+_IS_NULL_VERSION: ColumnElement[bool] = _sql("version_id = 'null'")
+_HAS_REF: ColumnElement[bool] = _sql("ref IS NOT NULL")
 Index(
     "hidden_null_versions",
     hidden_versions.c.bucket_id,
@@ -205,7 +205,7 @@ parts = Table(
     _text("extra", nullable=True),
     sqlite_with_rowid=False,
 )
-_IS_PLACED = _sql('"offset" IS NOT NULL')
+_IS_PLACED: ColumnElement[bool] = _sql('"offset" IS NOT NULL')
 Index("parts_offset", parts.c.content_id, parts.c.offset, sqlite_where=_IS_PLACED, postgresql_where=_IS_PLACED)
 Index("parts_ref", parts.c.ref, sqlite_where=_HAS_REF, postgresql_where=_HAS_REF)
 
@@ -234,3 +234,6 @@ garbage = Table(
     Index("garbage_ref", "ref"),
     sqlite_autoincrement=True,
 )
+
+# What a new database begins with.
+SEED = "INSERT INTO epoch (id, value) VALUES (1, 1)"

@@ -13,7 +13,14 @@ from nova_objectstore.meta.engine import Assembly
 from nova_objectstore.meta.sql.bucket_states import read_state
 from nova_objectstore.meta.sql.conditions import check_condition
 from nova_objectstore.meta.sql.contents import Place, erase_part, erase_parts, store_content
-from nova_objectstore.meta.sql.rows import Row, decode_part, decode_upload, decode_version, encode_mapping, encode_upload
+from nova_objectstore.meta.sql.rows import (
+    Row,
+    decode_part,
+    decode_upload,
+    decode_version,
+    encode_mapping,
+    encode_upload,
+)
 from nova_objectstore.meta.sql.statements import uploads as q
 from nova_objectstore.meta.sql.transaction import Transaction
 from nova_objectstore.meta.sql.versions import (

@@ -11,7 +11,7 @@ objects in a versioning-enabled bucket", "... in a versioning-suspended bucket")
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from nova_objectstore.errors import NoSuchKey, NoSuchVersion
 from nova_objectstore.meta.sql.bucket_states import read_state
@@ -218,9 +218,7 @@ def written_version(slot: Slot, new: NewVersion, content: Content, parts_count: 
     )
 
 
-def put_version(
-    tx: Transaction, bucket: Bucket, new: NewVersion, condition: WriteCondition = UNCONDITIONAL
-) -> Version:
+def put_version(tx: Transaction, bucket: Bucket, new: NewVersion, condition: WriteCondition = UNCONDITIONAL) -> Version:
     """Make ``new`` the current object of its key."""
     state = read_state(tx, bucket.id)
     slot = open_slot(tx, state, bucket.id, new.key, new.modified_us)
@@ -287,7 +285,7 @@ def _change_lock(tx: Transaction, found: Found, lock: Lock) -> Version:
     return _change(tx, found, q.set_current_lock, q.set_hidden_lock, **changes)
 
 
-def _change(tx: Transaction, found: Found, current: Statement, hidden: Statement, **changes: object) -> Version:
+def _change(tx: Transaction, found: Found, current: Statement, hidden: Statement, **changes: Any) -> Version:
     """Run the one of two statements that fits where the version lies; its last parameters are ``changes`` in order."""
     row = found.row
     if found.is_current:

@@ -18,6 +18,7 @@ Laws:
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import sqlite3
 import time
@@ -56,7 +57,7 @@ class _Write(NamedTuple):
     queued_s: float
 
 
-class _Undone(Exception):  # noqa: N818  a step of the strategy, not an error
+class _Undone(Exception):
     """The transaction was rolled back; ``cause`` is why."""
 
     def __init__(self, cause: Exception) -> None:
@@ -76,6 +77,7 @@ class Committer:
         self._queue: deque[_Write] = deque()
         self._idle: green.Completion[None] | None = None
         self._stopping = False
+        self._alone = 0  # this many writes get a transaction of their own: one that they shared was undone
         self._connection: sqlite3.Connection | None = None
         self._lane: green.Lane[Callable[[], None], None] = green.Lane("meta-committer", _run_calls)
         self._greenthread = green.spawn(self._run)
@@ -116,9 +118,11 @@ class Committer:
                 continue
             try:
                 self._enter()
-                green.deliver(self._commit_batch())
+                self._commit_some()
             except Exception as error:  # noqa: BLE001  whatever it is: the waiters get it, and the loop must go on
-                self._fail_queued(error, queued_before_s=time.monotonic())
+                self._fail_queued(_translated(error), queued_before_s=time.monotonic())
+            finally:
+                self._turnstile.leave()
 
     def _enter(self) -> None:
         """Pass the turnstile. Writes that have waited too long meanwhile fail; the others go on waiting."""
@@ -133,6 +137,43 @@ class Committer:
                 self._fail_waiting()
         entered.wait()
 
+    def _commit_some(self) -> None:
+        """One transaction with what is queued now."""
+        connection = self._begin()
+        count = min(1 if self._alone else BATCH_MAX, len(self._queue))
+        self._alone = max(0, self._alone - 1)
+        batch = [self._queue.popleft() for _ in range(count)]
+        try:
+            outcomes = self._attempt(connection, batch)
+        except _Undone as undone:
+            if len(batch) > 1:
+                self._queue.extendleft(reversed(batch))
+                self._alone = len(batch)
+                return
+            outcomes = [(batch[0].completion, None, _translated(undone.cause))]
+        green.deliver(outcomes)
+
+    def _attempt(self, connection: sqlite3.Connection, batch: list[_Write]) -> list[Outcome]:
+        """Run the verbs and commit. Raises _Undone when one of them spoilt the transaction of them all."""
+        transaction = SlicedTransaction(connection, self._texts)
+        try:
+            outcomes, dirty = _run_verbs(transaction, batch)
+        except Exception as error:  # whatever a verb raises after it has written, its writes must go
+            self._roll_back(connection, error)
+            raise _Undone(error) from error
+        if not dirty:
+            self._roll_back(connection, None)
+            return outcomes
+        try:
+            self._lane.call(self._commit)
+        except sqlite3.Error as error:
+            self._roll_back(connection, error)
+            failed = translate(error)
+            return [(write.completion, None, failed) for write in batch]
+        return outcomes
+
+    # -- failing -----------------------------------------------------------------------------------------------------------
+
     def _fail_waiting(self) -> None:
         locked = StorageFailed(f"the metadata database was locked for {self._lock_timeout_s} s")
         self._fail_queued(locked, queued_before_s=time.monotonic() - self._lock_timeout_s)
@@ -144,14 +185,79 @@ class Committer:
         if outcomes:
             green.deliver(outcomes)
 
-    def _commit_batch(self) -> list[Outcome]:
-        """Inside the turnstile: run what is queued, and leave."""
-        inside = True
+    # -- the connection ------------------------------------------------------------------------------------------------------
+
+    def _begin(self) -> sqlite3.Connection:
+        """Begin a transaction. Waits while a foreign program holds the database's own lock."""
+        while True:
+            try:
+                if self._connection is None:
+                    self._connection = connect_writer(self._settings)
+                self._connection.execute("BEGIN IMMEDIATE")
+                return self._connection
+            except sqlite3.Error as error:
+                if not is_busy(error):
+                    self._forget_if_stale(error)
+                    raise
+            self._fail_waiting()
+            green.sleep(BUSY_RETRY_S)
+
+    def _commit(self) -> None:
+        """In the native thread: make the transaction durable, and let the next process in."""
+        assert self._connection is not None
         try:
-            connection = self._begin()
-            batch = [self._queue.popleft() for _ in range(min(BATCH_MAX, len(self._queue)))]
-            ...
+            self._connection.execute("COMMIT")
         finally:
-            if inside:
-                self._turnstile.leave()
-        return []
+            self._turnstile.leave()
+
+    def _roll_back(self, connection: sqlite3.Connection, cause: Exception | None) -> None:
+        try:
+            if connection.in_transaction:  # SQLite itself rolls back after some errors
+                connection.execute("ROLLBACK")
+        except sqlite3.Error:
+            self._disconnect()
+        if isinstance(cause, sqlite3.Error):
+            self._forget_if_stale(cause)
+
+    def _forget_if_stale(self, error: sqlite3.Error) -> None:
+        if is_stale(error):
+            self._disconnect()
+
+    def _disconnect(self) -> None:
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            with contextlib.suppress(sqlite3.Error):  # it is spoilt already, or there is nothing left to do for it
+                connection.close()
+
+
+def _run_verbs(transaction: SlicedTransaction, batch: list[_Write]) -> tuple[list[Outcome], bool]:
+    """Run every verb; answer the outcomes, and whether anything was written."""
+    outcomes: list[Outcome] = []
+    dirty = False
+    for verb, args, kwargs, completion, _ in batch:
+        transaction.dirty = False
+        try:
+            outcomes.append((completion, verb(transaction, *args, **kwargs), None))
+        except sqlite3.Error:
+            raise
+        except Exception as error:  # a refusal, or a fault of the verb's: its caller gets it
+            if transaction.dirty:
+                raise
+            outcomes.append((completion, None, error))
+        dirty = dirty or transaction.dirty
+    for bucket_id, (objects, size) in transaction.usage.items():
+        transaction.run(add_usage, bucket_id, objects, size)
+    return outcomes, dirty
+
+
+def _run_calls(jobs: list[green.Job[Callable[[], None], None]]) -> None:
+    """The native thread's work: calls that wait for the disk or for other processes."""
+    for job in jobs:
+        try:
+            job.request()
+        except Exception as error:  # noqa: BLE001  it belongs to the committer, who raises it on the hub's thread
+            job.error = error
+
+
+def _translated(error: Exception) -> Exception:
+    return translate(error) if isinstance(error, sqlite3.Error | OSError) else error

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sqlite3
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -83,7 +84,7 @@ class SqliteTransaction(Transaction):
 
     def __init__(self, connection: sqlite3.Connection, texts: Mapping[Statement, str]) -> None:
         super().__init__()
-        self._execute = connection.execute
+        self._execute: Callable[[str, tuple[Any, ...]], sqlite3.Cursor] = connection.execute
         self._texts = texts
 
     def one(self, statement: Statement, *params: Any) -> Row | None:
@@ -156,11 +157,10 @@ def is_stale(error: sqlite3.Error) -> bool:
 
 
 def translate(error: sqlite3.Error | OSError) -> EngineError:
-    """The store's error for SQLite's or the lock files'. A violated constraint is our own fault and is raised on as it is."""
+    """The store's error for SQLite's or the lock files'."""
     if isinstance(error, OSError):
-        return StorageFailed(f"the metadata database failed: {error}")
-    if isinstance(error, sqlite3.IntegrityError | sqlite3.ProgrammingError | sqlite3.InterfaceError):
-        raise error
+        full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+        return (StorageFull if full else StorageFailed)(f"the metadata database failed: {error}")
     if _code(error) == sqlite3.SQLITE_FULL:
         return StorageFull(f"the metadata database is full: {error}")
     return StorageFailed(f"the metadata database failed: {error}")

@@ -155,22 +155,32 @@ def _split_credential(text: str) -> Credential | None:
 
 def parse_signed_headers(text: str, fault: Fault) -> SignedHeaders:
     """``host;x-amz-date`` as names. Raises what ``fault`` makes."""
+    if len(text) <= _SIGNED_HEADERS_CACHED_CHARS_MAX:
+        return _split_signed_headers_cached(text)
     if len(text) > SIGNED_HEADERS_CHARS_MAX:
         raise fault("too many SignedHeaders.")
     return _split_signed_headers(text)
 
 
-@lru_cache(maxsize=1024)
 def _split_signed_headers(text: str) -> SignedHeaders:
     members = frozenset(name for name in text.lower().split(";") if name)
     names = tuple(sorted(members))
     return SignedHeaders(names, members, ";".join(names))
 
 
-@lru_cache(maxsize=1024)
+# Nobody has been authenticated yet: what strangers can leave in a cache is 256 lists of some 20 KB at most.
+_SIGNED_HEADERS_CACHED_CHARS_MAX = 512
+_split_signed_headers_cached = lru_cache(maxsize=256)(_split_signed_headers)
+
+
 def parse_timestamp(text: str) -> int | None:
     """Epoch seconds of ``20130524T000000Z``; None for another text."""
-    match = _timestamp(text) if len(text) == 16 else None
+    return _parse_timestamp(text) if len(text) == 16 else None
+
+
+@lru_cache(maxsize=1024)
+def _parse_timestamp(text: str) -> int | None:
+    match = _timestamp(text)
     if match is None:
         return None
     year, month, day, hour, minute, second = (int(group) for group in match.groups())

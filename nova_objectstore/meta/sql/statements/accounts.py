@@ -18,9 +18,7 @@ def grow_epoch() -> Core:
 
 @statement
 def insert_account(id: Param, canonical_id: Param, name: Param, email: Param, created_us: Param) -> Core:
-    return sa.insert(t.accounts).values(
-        id=id, canonical_id=canonical_id, name=name, email=email, created_us=created_us
-    )
+    return sa.insert(t.accounts).values(id=id, canonical_id=canonical_id, name=name, email=email, created_us=created_us)
 
 
 @statement

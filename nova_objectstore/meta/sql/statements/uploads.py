@@ -136,13 +136,12 @@ def delete_completed_uploads_of(bucket_id: Param) -> Core:
 # -- parts --------------------------------------------------------------------------------------------------------------------
 
 
-def _parts() -> Core:
+def _parts(*, inline: bool) -> Core:
     """The columns that ``rows.decode_part`` takes."""
     parts = t.parts.c
-    names = PART_COLUMNS[2:]
-    return sa.select(parts.number, parts.offset, *(parts[name] for name in names), t.blobs.c.body).select_from(
-        t.parts.outerjoin(t.blobs, t.blobs.c.id == parts.blob_id)
-    )
+    body = t.blobs.c.body if inline else sa.null().label("body")
+    select = sa.select(parts.number, parts.offset, *(parts[name] for name in PART_COLUMNS[2:]), body)
+    return select.select_from(t.parts.outerjoin(t.blobs, t.blobs.c.id == parts.blob_id)) if inline else select
 
 
 @statement_of(PART_COLUMNS)
@@ -164,9 +163,8 @@ def delete_part(content_id: Param, number: Param) -> Core:
 @statement
 def list_parts(content_id: Param, after: Param, limit: Param) -> Core:
     parts = t.parts.c
-    return (
-        _parts().where(parts.content_id == content_id, parts.number > after).order_by(parts.number).limit(limit)
-    )
+    uploaded = _parts(inline=False).where(parts.content_id == content_id, parts.number > after)
+    return uploaded.order_by(parts.number).limit(limit)
 
 
 @statement
@@ -184,7 +182,7 @@ def set_part_offset(content_id: Param, number: Param, offset: Param) -> Core:
 @statement
 def get_placed_part(content_id: Param, number: Param) -> Core:
     parts = t.parts.c
-    return _parts().where(parts.content_id == content_id, parts.number == number, parts.offset.is_not(None))
+    return _parts(inline=True).where(parts.content_id == content_id, parts.number == number, parts.offset.is_not(None))
 
 
 @statement
@@ -197,7 +195,7 @@ def list_placed_parts(content_id: Param, first_byte: Param, last_byte: Param) ->
         .scalar_subquery()
     )
     return (
-        _parts()
+        _parts(inline=True)
         .where(parts.content_id == content_id, parts.offset >= first_offset, parts.offset <= last_byte)
         .order_by(parts.offset, parts.number)
     )

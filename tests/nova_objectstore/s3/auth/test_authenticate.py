@@ -7,7 +7,9 @@ from nova_objectstore.errors import InvalidArgument
 from nova_objectstore.s3.auth import WireRequest
 
 
-@pytest.mark.parametrize("query", ["", "list-type=2", "prefix=Signatures", "x=X-Amz-Signature", "prefix=AWSAccessKeyId"])
+@pytest.mark.parametrize(
+    "query", ["", "list-type=2", "prefix=Signatures", "x=X-Amz-Signature", "prefix=AWSAccessKeyId"]
+)
 @pytest.mark.parametrize("headers", [{}, {"authorization": ""}])
 def test_a_request_without_a_signature_is_anonymous(query, headers):
     assert verify(WireRequest("GET", "/bucket", query, {"host": "h", **headers}), 0.0) is None
@@ -20,7 +22,9 @@ def test_two_mechanisms_at_once_are_refused(query):
         verify(request._replace(query=query), now_s)
 
 
-@pytest.mark.parametrize("header", ["Bearer abc", "aws4-hmac-sha256 x", "AWS", "AWS4-HMAC-SHA256", " AWS a:b", "AWS3 x"])
+@pytest.mark.parametrize(
+    "header", ["Bearer abc", "aws4-hmac-sha256 x", "AWS", "AWS4-HMAC-SHA256", " AWS a:b", "AWS3 x"]
+)
 def test_other_schemes_are_refused(header):
     with pytest.raises(InvalidArgument) as caught:
         verify(WireRequest("GET", "/", "", {"host": "h", "authorization": header}), 0.0)

@@ -1,4 +1,4 @@
-"""SigV2: what botocore signs is verified (boto 2 in tests/vectors/sigv2), in the header and in the query; what anybody changes is refused."""
+"""SigV2: what botocore signs is verified (boto 2: tests/vectors/sigv2), what anybody changes is refused."""
 
 import time
 from urllib.parse import quote
@@ -90,7 +90,10 @@ TAMPERING = {
     "content md5": (lambda r, now: (changed(r, content_md5="abc"), now), SignatureDoesNotMatch),
     "date": (lambda r, now: (changed(r, date="Sat, 01 Jan 2000 00:00:00 GMT"), 946684800), SignatureDoesNotMatch),
     "signature": (lambda r, now: (changed(r, authorization=f"AWS {ACCESS_KEY}:abc="), now), SignatureDoesNotMatch),
-    "signature not ascii": (lambda r, now: (changed(r, authorization=f"AWS {ACCESS_KEY}:é"), now), SignatureDoesNotMatch),
+    "signature not ascii": (
+        lambda r, now: (changed(r, authorization=f"AWS {ACCESS_KEY}:é"), now),
+        SignatureDoesNotMatch,
+    ),
     "key": (lambda r, now: (changed(r, authorization="AWS nobody:abc="), now), InvalidAccessKeyId),
     "malformed": (lambda r, now: (changed(r, authorization="AWS HAHAHA"), now), InvalidArgument),
     "date missing": (lambda r, now: (changed(r, date=None), now), AccessDenied),

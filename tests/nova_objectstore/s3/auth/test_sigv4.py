@@ -132,8 +132,7 @@ def test_components_may_stand_in_any_order_and_names_in_any_case(signed):
         assert verify(changed(request, authorization=header), now_s)
 
 
-def test_a_date_header_serves_where_there_is_no_x_amz_date(signed):
-    request, now_s = signed
+def test_a_date_header_serves_where_there_is_no_x_amz_date():
     day = "Fri, 24 May 2013 00:00:00 GMT"
     stamp = "20130524T000000Z"
     signable = sigv4.Signable(
@@ -200,7 +199,11 @@ TAMPERING = {
         AccessDenied,
         {"headers_not_signed": "x-amz-date"},
     ),
-    "signature": (lambda r, now: (authorized(r, r.headers["authorization"][-4:], "0000"), now), SignatureDoesNotMatch, {}),
+    "signature": (
+        lambda r, now: (authorized(r, r.headers["authorization"][-4:], "0000"), now),
+        SignatureDoesNotMatch,
+        {},
+    ),
     "signature not hex": (
         lambda r, now: (authorized(r, r.headers["authorization"][-64:], "é"), now),
         SignatureDoesNotMatch,
@@ -211,7 +214,11 @@ TAMPERING = {
         InvalidAccessKeyId,
         {"aws_access_key_id": "AKIANOBODY"},
     ),
-    "region": (lambda r, now: (authorized(r, REGION, "eu-west-1"), now), AuthorizationHeaderMalformed, {"region": REGION}),
+    "region": (
+        lambda r, now: (authorized(r, REGION, "eu-west-1"), now),
+        AuthorizationHeaderMalformed,
+        {"region": REGION},
+    ),
     "service": (lambda r, now: (authorized(r, "/s3/", "/ec2/"), now), AuthorizationHeaderMalformed, {}),
     "terminator": (lambda r, now: (authorized(r, "aws4_request", "aws5"), now), AuthorizationHeaderMalformed, {}),
     "scope's day": (
@@ -313,7 +320,9 @@ def test_a_mismatch_tells_its_client_how_it_was_computed_and_nobody_else(signed)
     with pytest.raises(SignatureDoesNotMatch) as caught:
         verify(request._replace(method="PUT"), now_s)
     facts = caught.value.facts
-    assert facts["canonical_request"].startswith("PUT\n/some/key\nresponse-expires=0&versionId=1\nhost:bucket.example.com\n")
+    assert facts["canonical_request"].startswith(
+        "PUT\n/some/key\nresponse-expires=0&versionId=1\nhost:bucket.example.com\n"
+    )
     assert facts["string_to_sign"].startswith("AWS4-HMAC-SHA256\n")
     assert facts["canonical_request_bytes"].startswith("50 55 54 0a")
     assert facts["string_to_sign_bytes"].startswith("41 57 53 34")
@@ -355,6 +364,14 @@ def test_services_without_the_payload_header_bring_the_hash_of_the_body():
         sigv4.verify_header(request, **options)
 
 
-def test_what_clients_can_fill_is_bounded():
-    for cache in (sigv4.signing_key, sigv4._split_credential, sigv4._split_signed_headers, sigv4.parse_timestamp):
-        assert cache.cache_info().maxsize <= 4096
+def test_what_strangers_can_leave_behind_is_bounded():
+    caches = (sigv4.signing_key, sigv4._split_credential, sigv4._split_signed_headers_cached, sigv4._parse_timestamp)
+    assert all(cache.cache_info().maxsize <= 4096 for cache in caches)
+    before = sum(cache.cache_info().currsize for cache in caches)
+    for number in range(10):
+        text = f"{number};" + "a" * 600
+        assert str(number) in sigv4.parse_signed_headers(text, sigv4.header_fault).members
+        assert sigv4.parse_timestamp(text) is None
+        with pytest.raises(AuthorizationHeaderMalformed):
+            sigv4.parse_credential(text, sigv4.header_fault)
+    assert sum(cache.cache_info().currsize for cache in caches) == before

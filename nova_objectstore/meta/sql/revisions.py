@@ -1,0 +1,11 @@
+"""The schema's revisions: numbers of four digits, each a file in ``migrations/versions``."""
+
+from __future__ import annotations
+
+HEAD = "0001"  # what this release reads and writes
+STAMP = "INSERT INTO alembic_version (version_num) VALUES (?)"
+
+
+def is_newer(revision: str) -> bool:
+    """Whether a database was written by a later release."""
+    return revision > HEAD

@@ -1,0 +1,145 @@
+"""SqliteEngine: the metadata engine in one file on a local disk, for any number of processes of one host."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+from nova_objectstore.errors import EngineError, StorageFailed
+from nova_objectstore.meta.sql import compiler
+from nova_objectstore.meta.sql.engine import SqlEngine
+from nova_objectstore.meta.sqlite.committer import Committer
+from nova_objectstore.meta.sqlite.connection import (
+    Settings,
+    SqliteTransaction,
+    connect_reader,
+    connect_writer,
+    create_file,
+    is_stale,
+    translate,
+)
+from nova_objectstore.meta.sqlite.schema import prepare_schema
+from nova_objectstore.meta.sqlite.turnstile import Turnstile
+from nova_wsgi import green
+
+R = TypeVar("R")
+
+LOCK_TIMEOUT_S = 10.0  # SDKs give a request 60 s and retry on 503: waiting longer than this helps nobody
+
+
+class SqliteEngine(SqlEngine):
+    """``MetadataEngine`` on SQLite. Open it in the process that uses it: nothing of it survives a fork.
+
+    ``path``: the database; its WAL and two lock files lie beside it, all readable by their owner alone.
+    ``sync``: ``always`` makes a write durable before it returns; ``never`` leaves that to the operating system (a power
+    failure then loses the last writes, but never the database).
+    ``lock_timeout_s``: how long a write waits for other processes before it fails with StorageFailed.
+    ``connection_class``: what makes connections; for tests of failures.
+    """
+
+    def __init__(
+        self,
+        path: str | Path,
+        *,
+        sync: str = "always",
+        lock_timeout_s: float = LOCK_TIMEOUT_S,
+        connection_class: type[sqlite3.Connection] = sqlite3.Connection,
+    ) -> None:
+        self._settings = Settings(Path(path), sync, connection_class)
+        self._lock_timeout_s = lock_timeout_s
+        self._turnstile = Turnstile(Path(path))
+        self._committer: Committer | None = None
+        self._reader: SqliteTransaction | None = None
+        self._read_connection: sqlite3.Connection | None = None
+
+    # -- life ----------------------------------------------------------------------------------------------------------------
+
+    def open(self) -> None:
+        """Connect; make or migrate the schema; start the committer. Idempotent."""
+        if self._committer is not None:
+            return
+        self._compiled = compiler.load("sqlite")
+        try:
+            create_file(self._settings.path)
+            self._turnstile.open()
+            self._prepare()
+        except (sqlite3.Error, OSError) as error:
+            self._turnstile.close()
+            raise translate(error) from error
+        except EngineError:
+            self._turnstile.close()
+            raise
+        self._committer = Committer(
+            self._settings, self._turnstile, self._compiled.texts, lock_timeout_s=self._lock_timeout_s
+        )
+
+    def _prepare(self) -> None:
+        """One process at a time: recover the log of one that died, and see to the schema."""
+        green.run_native(self._turnstile.enter)
+        try:
+            connection = connect_writer(self._settings)
+            try:
+                prepare_schema(connection, self._compiled.schema)
+            finally:
+                connection.close()
+        finally:
+            self._turnstile.leave()
+
+    def close(self) -> None:
+        """Finish what is queued, then disconnect. Idempotent."""
+        committer, self._committer = self._committer, None
+        if committer is None:
+            return
+        self._disconnect_reader()
+        committer.stop()
+        self._turnstile.close()
+
+    # -- verbs ----------------------------------------------------------------------------------------------------------------
+
+    def _write(self, verb: Callable[..., R], args: tuple[Any, ...], kwargs: dict[str, Any]) -> R:
+        if self._committer is None:
+            raise StorageFailed("the metadata engine is closed")
+        return self._committer.write(verb, args, kwargs)  # type: ignore[no-any-return]
+
+    def _read(self, verb: Callable[..., R], args: tuple[Any, ...], kwargs: dict[str, Any]) -> R:
+        # PERF: on the hub's thread: a row that is in the page cache costs less than waking another thread.
+        try:
+            return verb(self._reader or self._connect_reader(), *args, **kwargs)
+        except sqlite3.Error as error:
+            raise self._read_failed(error) from error
+
+    def _snapshot(self, verb: Callable[..., R], args: tuple[Any, ...], kwargs: dict[str, Any]) -> R:
+        try:
+            reader = self._reader or self._connect_reader()
+            connection = self._read_connection
+            assert connection is not None
+            connection.execute("BEGIN")
+            try:
+                return verb(reader, *args, **kwargs)
+            finally:
+                if connection.in_transaction:  # SQLite itself rolls back after some errors
+                    connection.execute("ROLLBACK")
+        except sqlite3.Error as error:
+            raise self._read_failed(error) from error
+
+    # -- the connection of the reads --------------------------------------------------------------------------------------------
+
+    def _connect_reader(self) -> SqliteTransaction:
+        if self._committer is None:
+            raise StorageFailed("the metadata engine is closed")
+        if self._reader is None:
+            self._read_connection = connect_reader(self._settings)
+            self._reader = SqliteTransaction(self._read_connection, self._compiled.texts)
+        return self._reader
+
+    def _disconnect_reader(self) -> None:
+        connection, self._read_connection, self._reader = self._read_connection, None, None
+        if connection is not None:
+            connection.close()
+
+    def _read_failed(self, error: sqlite3.Error) -> EngineError:
+        if is_stale(error):
+            self._disconnect_reader()
+        return translate(error)
