@@ -12,6 +12,8 @@ from nova_wsgi import green
 green.patch()  # before anything that makes locks or keeps references to blocking calls
 
 import argparse  # noqa: E402
+import contextlib  # noqa: E402
+import io  # noqa: E402
 import os  # noqa: E402
 import sys  # noqa: E402
 from collections.abc import Mapping, Sequence  # noqa: E402
@@ -24,7 +26,7 @@ from nova_objectstore.config import manage_sections  # noqa: E402
 from nova_objectstore.domain.accounts import Accounts  # noqa: E402
 from nova_objectstore.errors import StoreError  # noqa: E402
 from nova_objectstore.manage import COMMANDS  # noqa: E402
-from nova_objectstore.manage.command import Command, Context, Schema, UsageError, make_parser, parse  # noqa: E402
+from nova_objectstore.manage.command import Command, Context, Schema, UsageError, parse, render_overview  # noqa: E402
 from nova_objectstore.manage.report import Report, print_report  # noqa: E402
 from nova_objectstore.manage.wording import describe  # noqa: E402
 from nova_objectstore.manager import read_settings  # noqa: E402
@@ -67,13 +69,24 @@ def _run(argv: Sequence[str], environ: Mapping[str, str], out: TextIO) -> None:
     sections = (*manage_sections(), OUTPUT)
     options, words = config.split_command(sections, argv)
     if not words and {"-h", "--help"} & set(options):
-        print(make_parser(COMMANDS, program=PROGRAM).format_help(), file=out)
+        _print_help(sections, out)
+        return
     conf = config.load(sections, program=PROGRAM, argv=options, environ=environ, version=VERSION)
     if not words:
         raise UsageError(f"which command? (see {PROGRAM} --help)")
     arguments = parse(COMMANDS, words, program=PROGRAM)
     report = _execute(arguments.command, read_settings(conf), arguments)
     print_report(report, out, as_json=conf.json or arguments.json)
+
+
+def _print_help(sections: Sequence[config.Section], out: TextIO) -> None:
+    """The commands, then the options as they are told of every program of the house."""
+    told = io.StringIO()
+    with contextlib.suppress(SystemExit), contextlib.redirect_stdout(told):
+        config.load(sections, program=PROGRAM, argv=["--help"], environ={})
+    _, _, options = told.getvalue().partition("\n\n")
+    print(render_overview(COMMANDS, program=PROGRAM), end="\n\n", file=out)
+    print(options, end="", file=out)
 
 
 def _execute(command: Command, settings: Settings, arguments: argparse.Namespace) -> Report:

@@ -21,7 +21,7 @@ import contextlib
 import hashlib
 import logging
 import secrets
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 
@@ -213,7 +213,7 @@ class _Registering:
     def _unbundle(
         self, manifest: Manifest, secret: BundleSecret, output: _Output, owner: Principal, location: Location
     ) -> None:
-        def open_part(part: ManifestPart) -> Iterator[bytes]:
+        def open_part(part: ManifestPart) -> Generator[bytes, None, None]:
             found = self._job._source.open(owner, location.bucket, location.beside(part.filename))
             try:
                 for piece in found.pieces:

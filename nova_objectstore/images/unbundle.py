@@ -16,9 +16,10 @@ Laws:
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import zlib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Generator
 from typing import NamedTuple
 
 from cryptography.hazmat.primitives import padding
@@ -186,30 +187,31 @@ def call(step: Callable[..., None], *args: object) -> None:
 def unbundle(
     manifest: Manifest,
     secret: BundleSecret,
-    open_part: Callable[[ManifestPart], Iterable[bytes]],
+    open_part: Callable[[ManifestPart], Generator[bytes, None, None]],
     write: Write,
     *,
     limits: UnbundleLimits = DEFAULT_LIMITS,
     run: Callable[..., None] = call,
     progress: Progress | None = None,
-    on_file: Callable[[], None] | None = None,
+    on_file: Callable[[], object] | None = None,
 ) -> TarFile:
     """Undo a whole bundle.
 
-    ``open_part`` gives a part's bytes in pieces; they are read by the caller's greenthread, and ``run(step, piece)`` runs
-    each step of computing and writing (``green.run_native``). ``on_file`` is called once, before the first step behind the
-    one that reached the image itself, or before the end. Raises InvalidBundle, and what the callables raise.
+    ``open_part`` gives a part's bytes in pieces, and is closed; the caller's greenthread reads them, and
+    ``run(step, piece)`` runs each step of computing and writing (``green.run_native``). ``on_file`` is called once, behind
+    the step that reached the image itself. Raises InvalidBundle, and what the callables raise.
     """
     unbundler = Unbundler(manifest, secret, write, limits=limits)
     for part in manifest.parts:
         unbundler.begin_part(part)
-        for piece in open_part(part):
-            run(unbundler.feed, piece)
-            if on_file is not None and unbundler.has_file:
-                on_file()
-                on_file = None
-            if progress is not None:
-                progress(unbundler.bundled, manifest.bundled_size)
+        with contextlib.closing(open_part(part)) as pieces:
+            for piece in pieces:
+                run(unbundler.feed, piece)
+                if on_file is not None and unbundler.has_file:
+                    on_file()
+                    on_file = None
+                if progress is not None:
+                    progress(unbundler.bundled, manifest.bundled_size)
         unbundler.end_part()
     return _finish(unbundler, run)
 

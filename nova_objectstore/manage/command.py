@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+import textwrap
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple, NoReturn
@@ -22,6 +23,9 @@ NOUNS = {
     "bucket": "buckets and what they hold",
     "db": "the metadata database",
 }
+
+_WORDS_WIDTH = 26  # of a command in the overview; its summary stands behind
+_SUMMARY_WIDTH = 80 - _WORDS_WIDTH - 2
 
 
 class UsageError(ConfigError):
@@ -82,10 +86,8 @@ def make_parser(commands: Sequence[Command], *, program: str) -> CommandParser:
     """
     common = CommandParser(add_help=False)
     common.add_argument("--json", action="store_true", default=argparse.SUPPRESS, help="Print JSON.")
-    parser = CommandParser(
-        prog=program, usage="%(prog)s [options] [--json] COMMAND ...", allow_abbrev=False, parents=[common]
-    )
-    nouns = parser.add_subparsers(title="commands", metavar="COMMAND", required=True, dest="noun")
+    parser = CommandParser(prog=program, allow_abbrev=False, parents=[common])
+    nouns = parser.add_subparsers(title="commands", metavar="COMMAND", required=True, dest="noun", prog=program)
     for noun, summary in NOUNS.items():
         about = f"{summary[0].upper()}{summary[1:]}."
         of_noun = nouns.add_parser(noun, help=about, description=about, allow_abbrev=False, parents=[common])
@@ -98,6 +100,23 @@ def make_parser(commands: Sequence[Command], *, program: str) -> CommandParser:
             for argument in command.arguments:
                 of_verb.add_argument(argument.name, **argument.options)
     return parser
+
+
+def render_overview(commands: Sequence[Command], *, program: str) -> str:
+    """The first part of ``--help``: every command in a line or two."""
+    lines = [f"usage: {program} [options] COMMAND ...", "", "Commands (each tells more with --help):"]
+    for command in commands:
+        words = [command.noun, command.verb]
+        words += [_shown(argument) for argument in command.arguments if not argument.name.startswith("-")]
+        summary = textwrap.wrap(command.summary, width=_SUMMARY_WIDTH)
+        lines += [f"  {' '.join(words):<{_WORDS_WIDTH}}{summary[0]}"]
+        lines += [" " * (_WORDS_WIDTH + 2) + line for line in summary[1:]]
+    return "\n".join(lines)
+
+
+def _shown(argument: Argument) -> str:
+    metavar = str(argument.options["metavar"])
+    return f"[{metavar}]" if argument.options.get("nargs") == "?" else metavar
 
 
 def parse(commands: Sequence[Command], argv: Sequence[str], *, program: str) -> argparse.Namespace:

@@ -72,7 +72,8 @@ def refuse_not_offered(req: S3Request) -> None:
     for name in _NOT_OFFERED:
         if name in headers:
             raise NotOffered(header=name)
-    if headers.get("x-amz-acl", "bucket-owner-full-control") != "bucket-owner-full-control":
+    # Both say what is so anyway: the bucket's owner has full control, and nobody else any.
+    if headers.get("x-amz-acl", "private") not in ("private", "bucket-owner-full-control"):
         raise AccessControlListNotSupported
     if any(name.startswith("x-amz-grant-") for name in headers):
         raise AccessControlListNotSupported

@@ -66,9 +66,10 @@ class _Signable(NamedTuple):
     def verify(self, access_key: str, signature: str, secret: str, *, exact: bool) -> None:
         """Compare; ``exact`` allows one list of parameters only. Raises SignatureDoesNotMatch."""
         provided = wire_bytes(signature)
-        texts = [self.string_to_sign(_ALL_PARAMETERS)]
+        parameters = [_ALL_PARAMETERS]
         if not exact and any(name in LATE_PARAMETERS for name, _ in split_query(self.request.query)):
-            texts.append(self.string_to_sign(SIGNED_PARAMETERS))
+            parameters.append(SIGNED_PARAMETERS)
+        texts = [self.string_to_sign(names, path) for path in self._paths() for names in parameters]
         for text in texts:
             computed = b64encode(hmac.digest(secret.encode(), wire_bytes(text), "sha1"))
             if hmac.compare_digest(computed, provided):
@@ -80,7 +81,12 @@ class _Signable(NamedTuple):
             string_to_sign_bytes=hex_bytes(texts[0]),
         )
 
-    def string_to_sign(self, parameters: frozenset[str]) -> str:
+    def _paths(self) -> list[str]:
+        """The path as sent; botocore sends ``/bucket`` and signs ``/bucket/``, which mean the same."""
+        path = self.request.path
+        return [path, f"{path}/"] if not self.bucket and path.rfind("/") == 0 and len(path) > 1 else [path]
+
+    def string_to_sign(self, parameters: frozenset[str], path: str) -> str:
         """AWS: StringToSign = verb, Content-MD5, Content-Type, date, amz headers, resource."""
         fields = self.fields
         amz = "".join(
@@ -88,16 +94,16 @@ class _Signable(NamedTuple):
         )
         return (
             f"{self.request.method}\n{fields.get('content-md5', '').strip(_BLANKS)}\n"
-            f"{fields.get('content-type', '').strip(_BLANKS)}\n{self.date}\n{amz}{self._resource(parameters)}"
+            f"{fields.get('content-type', '').strip(_BLANKS)}\n{self.date}\n{amz}{self._resource(parameters, path)}"
         )
 
-    def _resource(self, parameters: frozenset[str]) -> str:
+    def _resource(self, parameters: frozenset[str], path: str) -> str:
         prefix = f"/{self.bucket}" if self.bucket else ""
         query = self.request.query
         signed = [item for item in query.split("&") if item.partition("=")[0] in parameters] if query else []
         signed.sort(key=lambda item: item.partition("=")[0])
         pieces = [_decoded_item(item) for item in signed]
-        return prefix + self.request.path + ("?" + "&".join(pieces) if pieces else "")
+        return prefix + path + ("?" + "&".join(pieces) if pieces else "")
 
 
 def _decoded_item(item: str) -> str:

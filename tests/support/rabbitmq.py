@@ -1,0 +1,110 @@
+"""A RabbitMQ of the tests' own: on the loopback, with ports, a node name and a folder that nobody else uses.
+
+Debian's package is what is run (``apt-get install rabbitmq-server``), not its service. It is stopped by its process.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import uuid
+from pathlib import Path
+
+import pytest
+
+from nova_wsgi.testing import Listening, LiveServer, Notified, free_port
+
+DEBIAN_SERVER = Path("/usr/lib/rabbitmq/bin/rabbitmq-server")  # the one on the PATH insists on the package's own user
+START_TIMEOUT_S = 60.0
+
+
+class RabbitMQ:
+    """A broker that can be stopped and started again, with what it holds, at the same ``url``."""
+
+    def __init__(self, folder: Path, *, certificate: Path | None = None) -> None:
+        self._folder = folder
+        self._node = f"nova-{uuid.uuid4().hex[:8]}@localhost"
+        self._port, self._distribution_port, self._epmd_port = free_port(), free_port(), free_port()
+        self.url = f"amqp://guest:guest@127.0.0.1:{self._port}//"
+        self.tls_url: str | None = None
+        self._write_settings(certificate)
+        self._servers = contextlib.ExitStack()
+        epmd = ["epmd", "-port", str(self._epmd_port), "-address", "127.0.0.1"]
+        self._servers.enter_context(LiveServer(epmd, ready=Listening(self._epmd_port)))
+        self._server: LiveServer | None = None
+
+    def _write_settings(self, certificate: Path | None) -> None:
+        settings = ["vm_memory_high_watermark.absolute = 512MB", "disk_free_limit.absolute = 50MB"]
+        if certificate is not None:
+            port = free_port()
+            self.tls_url = f"amqps://guest:guest@localhost:{port}//"
+            settings += [f"listeners.ssl.default = 127.0.0.1:{port}", "ssl_options.verify = verify_none"]
+            settings += [f"ssl_options.{name} = {certificate}" for name in ("cacertfile", "certfile", "keyfile")]
+        (self._folder / "rabbitmq.conf").write_text("\n".join(settings) + "\n")
+        (self._folder / "enabled_plugins").write_text("[].\n")
+        (self._folder / "env.conf").write_text("")
+
+    def start(self) -> None:
+        """Start it, with what it held when it stopped; returns when it takes connections."""
+        assert self._server is None
+        environ = {
+            "HOME": str(self._folder),  # the nodes' shared secret is made there
+            "ERL_EPMD_PORT": str(self._epmd_port),
+            "ERL_EPMD_ADDRESS": "127.0.0.1",
+            "RABBITMQ_NODENAME": self._node,
+            "RABBITMQ_NODE_IP_ADDRESS": "127.0.0.1",
+            "RABBITMQ_NODE_PORT": str(self._port),
+            "RABBITMQ_DIST_PORT": str(self._distribution_port),
+            "RABBITMQ_MNESIA_BASE": str(self._folder / "mnesia"),
+            "RABBITMQ_LOG_BASE": str(self._folder / "log"),
+            "RABBITMQ_LOGS": "-",
+            "RABBITMQ_CONFIG_FILE": str(self._folder / "rabbitmq"),
+            "RABBITMQ_CONF_ENV_FILE": str(self._folder / "env.conf"),
+            "RABBITMQ_GENERATED_CONFIG_DIR": str(self._folder / "config"),
+            "RABBITMQ_ENABLED_PLUGINS_FILE": str(self._folder / "enabled_plugins"),
+            "RABBITMQ_FEATURE_FLAGS_FILE": str(self._folder / "feature_flags"),
+            # It shares the machine with the tests: no busy waiting, and the loopback alone.
+            "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS": "+sbwt none +sbwtdcpu none +sbwtdio none"
+            " -kernel inet_dist_use_interface {127,0,0,1}",
+        }
+        server = LiveServer([_program()], ready=Notified(), environ=environ, start_timeout_s=START_TIMEOUT_S)
+        self._server = server
+
+    def stop(self) -> None:
+        """Stop it as its operator would; what was confirmed to senders stays."""
+        assert self._server is not None
+        server, self._server = self._server, None
+        with server:
+            server.stop()
+
+    def close(self) -> None:
+        """End it and all that belongs to it."""
+        if self._server is not None:
+            self.stop()
+        self._servers.close()
+
+
+def _program() -> str:
+    found = str(DEBIAN_SERVER) if DEBIAN_SERVER.exists() else shutil.which("rabbitmq-server")
+    if found is None or shutil.which("epmd") is None:
+        raise FileNotFoundError("rabbitmq-server is not installed (apt-get install rabbitmq-server)")
+    return found
+
+
+def started_rabbitmq(folder: Path, *, certificate: Path | None = None) -> RabbitMQ:
+    """A broker that runs. Skips the test, or under CI fails it, with the reason why there is none."""
+    try:
+        _program()
+        broker = RabbitMQ(folder, certificate=certificate)
+        try:
+            broker.start()
+        except BaseException:
+            broker.close()
+            raise
+    except (OSError, TimeoutError) as error:  # ChildProcessError is an OSError
+        reason = f"no RabbitMQ to test against: {str(error).splitlines()[0]}"
+        if os.environ.get("CI") == "true":
+            pytest.fail(reason)
+        pytest.skip(reason)
+    return broker
