@@ -1,7 +1,8 @@
 """What can go wrong, as facts, without HTTP.
 
-A class is named after AWS's error code where AWS has one; its attributes are the facts of the error; ``message`` overrides the front's
-sentence where the fact needs its own. ``s3/errors.py`` maps each class (by walking the MRO) to code, status and message.
+A class is named after AWS's error code where AWS has one; its attributes are the facts of the error; ``message`` overrides
+the front's sentence where the fact needs its own. ``s3/errors.py`` maps each class (by walking the MRO) to code, status and
+message.
 
     NovaError
       StoreError                 every error of the store

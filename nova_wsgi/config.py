@@ -113,16 +113,17 @@ class _Declared:
             raise ConfigError(f"{origin}: {self.complaint(value, error)}") from None
 
     def complaint(self, value: str, error: ValueError) -> str:
-        """Say in one line why ``value`` is refused."""
-        reason = " ".join(str(error).split())
+        """Say in one line why ``value`` is refused; a secret is not repeated."""
+        if self.option.secret:
+            return "the value is not valid"
+        reason = _one_line(error)
         if "invalid literal for int" in reason:
             reason = "not a whole number"
         elif "could not convert string to float" in reason:
             reason = "not a number"
         elif "boolean" in reason:
             reason = "neither true nor false"
-        shown = "the value" if self.option.secret else repr(value)
-        return f"{shown} is not valid: {reason}"
+        return f"{value!r} is not valid: {reason}"
 
 
 class Config(cfg.ConfigOpts):
@@ -207,7 +208,7 @@ class Config(cfg.ConfigOpts):
         try:
             cfg.ConfigParser(path, content).parse()
         except iniparser.ParseError as error:
-            raise ConfigError(f"{path}: line {error.lineno}: {error.msg}: {error.line!r}") from None
+            raise ConfigError(f"{path}: line {error.lineno}: {error.msg}") from None
         except OSError as error:
             raise ConfigError(f"--config-file {path}: {error.strerror}") from None
         except UnicodeDecodeError:

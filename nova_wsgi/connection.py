@@ -363,7 +363,7 @@ class Connection:
 
     def _throw(self, waiter: Any) -> None:
         # What it waited for may have come between scheduling and now.
-        if waiter is self._reader or waiter is self._writer:
+        if waiter in (self._reader, self._writer):
             waiter.throw(DeadlineExpired)
 
     def watch(self) -> None:

@@ -51,9 +51,10 @@ FinishHook = Callable[[dict[str, Any], "Finished"], None]
 class Finished:
     """How a request ended, for the hooks in ``environ['nova.finish_hooks']``.
 
-    ``bytes_sent`` and ``bytes_received`` count bodies, without framing. ``duration_s`` runs from the complete request
-    head to the last byte handed to the socket, ``first_byte_s`` to the first (equal to it when none was sent).
-    ``aborted``: the client did not get the whole response.
+    ``status`` is 0 when the client left before there was one. ``bytes_sent`` and ``bytes_received`` count bodies,
+    without framing. ``duration_s`` runs from the complete request head to the last byte handed to the socket,
+    ``first_byte_s`` to the first (equal to it when none was sent). ``aborted``: the client did not get the whole
+    response.
     """
 
     status: int

@@ -176,6 +176,8 @@ class ResponseWriter:
             raise AssertionError("the application sends a body before it has called start_response")
         if not data:
             return
+        if not isinstance(data, bytes | bytearray | memoryview):  # before a header is sent that promises it
+            raise TypeError("a body is bytes, not text")
         head = b"" if self.header_sent else self._open_head(None)
         if self.bodiless:
             if head:
@@ -194,7 +196,7 @@ class ResponseWriter:
 
     def send_whole(self, pieces: Sequence[bytes]) -> None:
         """Send a body of which all pieces are there: its length is declared if the application has not done so."""
-        data = pieces[0] if len(pieces) == 1 else b"".join(pieces)
+        data = b"".join(pieces)  # PERF: of a single bytes object this is the object itself
         if self._fields is None:
             raise AssertionError("the application returned without having called start_response")
         head = b"" if self.header_sent else self._open_head(len(data))

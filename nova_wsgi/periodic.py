@@ -13,6 +13,8 @@ import zlib
 from collections.abc import Sequence
 from typing import Protocol
 
+from oslo_config import cfg
+
 from nova_wsgi.errors import ConfigError
 from nova_wsgi.loopingcall import FixedInterval, LoopingCall
 from nova_wsgi.manager import Manager, PeriodicTask, Scope
@@ -55,6 +57,12 @@ class HostLeases:
     def close(self) -> None:
         """Let go of every lease of this process."""
         os.close(self._fd)
+
+
+def host_leases(conf: cfg.ConfigOpts, topic: str) -> HostLeases:
+    """The leases of a service's processes: by the option ``lock_path``, or without it among those of its program."""
+    directory = conf.lock_path if "lock_path" in conf else None
+    return HostLeases(os.path.join(directory, f"{topic}.leases") if directory else None)
 
 
 class PeriodicTasks:

@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import errno
 import ipaddress
+import itertools
 import logging
 import socket
 import ssl
@@ -50,6 +51,9 @@ RefusalRenderer = Callable[[int, str, str, str], tuple[list[tuple[str, str]], by
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 STOCK_MAX: Final = 64  # greenthreads kept for the next request; each keeps a stack of some KiB
+BACKLOG_MAX: Final = 4096  # connections taken from the kernel when stopping
+EVICTION_LOOKS: Final = 16  # idle connections looked at for one that can be closed in favour of a new one
+COMPLAINT_PAUSE_S: Final = 10.0  # a flood of connections must not become a flood of log lines
 STARVED_PAUSE_S: Final = 0.2  # without descriptors or memory: how long not to accept
 STARVED: Final = frozenset((errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM))
 LISTENER_GONE: Final = frozenset((errno.EBADF, errno.EINVAL, errno.ENOTSOCK))
@@ -111,7 +115,7 @@ class HttpServer(eventlet.wsgi.Server):  # type: ignore[misc]  # eventlet has no
         self._unserved: deque[HttpProtocol] = deque()  # for greenthreads that are about to run
         self._watchdog: Any = None
         self._ended: Any = None  # an event for drain(): the last connection is gone
-        self._starved_since = 0.0
+        self._complained_at: dict[str, float] = {}
 
     def _make_base_environ(self, address: Any, is_tls: bool) -> dict[str, Any]:
         host, port = ("localhost", "0") if not isinstance(address, tuple) else (address[0], str(address[1]))
@@ -153,8 +157,9 @@ class HttpServer(eventlet.wsgi.Server):  # type: ignore[misc]  # eventlet has no
         """Take what the kernel has accepted already, and nothing after it. The caller then closes the socket."""
         was_accepting = self._listener is not None or self._resumption is not None
         self._pause_accepting()
-        while was_accepting and self._accept_one():
-            pass
+        for _ in range(BACKLOG_MAX if was_accepting else 0):  # bounded: more may come while it is emptied
+            if not self._accept_one():
+                break
 
     def close_idle(self) -> None:
         """Close connections that wait for a request. One whose request has come, unseen so far, is answered first.
@@ -190,7 +195,7 @@ class HttpServer(eventlet.wsgi.Server):  # type: ignore[misc]  # eventlet has no
         return True
 
     def kill(self) -> None:
-        """End everything now: connections are broken, their greenthreads killed."""
+        """End everything now: connections are broken, their greenthreads killed (but for the caller's own)."""
         self.draining = True
         self._pause_accepting()
         current = greenlet.getcurrent()
@@ -263,7 +268,7 @@ class HttpServer(eventlet.wsgi.Server):  # type: ignore[misc]  # eventlet has no
             else:
                 self.process_request([address, sock, None])
         except Exception as error:  # noqa: BLE001  in the hub's callback: what leaves it would stop accepting for good
-            self._log(logging.ERROR, "an accepted connection could not be served", exc_info=error)
+            self._complain("an accepted connection could not be served", error)
             sock.close()
         return True
 
@@ -276,7 +281,7 @@ class HttpServer(eventlet.wsgi.Server):  # type: ignore[misc]  # eventlet has no
         if error.errno in STARVED:
             self._back_off(error)
         elif error.errno in LISTENER_GONE:
-            self._log(logging.ERROR, "the listening socket is gone: %s", error)
+            self._complain(f"the listening socket is gone: {error.strerror}")
             self._pause_accepting()
         else:
             return True  # accept(2): the error of a connection that has died already; others may wait behind it
@@ -284,10 +289,7 @@ class HttpServer(eventlet.wsgi.Server):  # type: ignore[misc]  # eventlet has no
 
     def _back_off(self, error: OSError) -> None:
         """No descriptors or memory: level-triggered, the hub would call at once again."""
-        now = monotonic()
-        if now - self._starved_since > 10:
-            self._log(logging.ERROR, "cannot accept: %s; %d connections open", error.strerror, self.connections)
-            self._starved_since = now
+        self._complain(f"cannot accept: {error.strerror}")
         self._make_room()
         was_accepting = self._listener is not None
         self._pause_accepting()
@@ -296,14 +298,15 @@ class HttpServer(eventlet.wsgi.Server):  # type: ignore[misc]  # eventlet has no
 
     def _make_room(self) -> bool:
         """Close the connection that has waited longest for a request: one that has work goes before one that has none."""
-        for protocol in self.idle:
-            protocol.close()
-            return True
+        for protocol in itertools.islice(self.idle, EVICTION_LOOKS):
+            if not protocol.connection.has_arrived():
+                protocol.close()
+                return True
         return False
 
     def _turn_away(self, sock: Any) -> None:
         """All connections are busy: 503, as far as it can be said without waiting."""
-        self._log(logging.WARNING, "%d connections are open, one more was turned away", self.connections)
+        self._complain("new connections are turned away")
         if self.tls is None:
             given, content = self.render_refusal(503, "Service Unavailable", "too many connections", "")
             lines = [
@@ -321,9 +324,14 @@ class HttpServer(eventlet.wsgi.Server):  # type: ignore[misc]  # eventlet has no
                 pass  # the client is gone, or has sent nothing yet
         sock.close()
 
-    def _log(self, level: int, message: str, *args: Any, exc_info: BaseException | None = None) -> None:
+    def _complain(self, message: str, error: BaseException | None = None) -> None:
         """Log from the hub, which may not wait for the lock of a log handler: in a greenthread of its own."""
-        green.spawn(LOG.log, level, f"%s: {message}", self.name, *args, exc_info=exc_info)
+        now = monotonic()
+        if now - self._complained_at.get(message, -COMPLAINT_PAUSE_S) < COMPLAINT_PAUSE_S:
+            return
+        self._complained_at[message] = now
+        text = "%s: %s; %d connections are open"
+        green.spawn(LOG.error, text, self.name, message, self.connections, exc_info=error)
 
     # -- greenthreads and deadlines -------------------------------------------------------------------------------
 

@@ -32,7 +32,7 @@ from nova_wsgi.errors import ConfigError
 from nova_wsgi.loopingcall import FixedInterval, LoopingCall
 from nova_wsgi.manager import Calls, Environ, Manager, StartResponse, composing, load_manager_class
 from nova_wsgi.middleware.metrics import shared_counters
-from nova_wsgi.periodic import HostLeases, Leases, PeriodicTasks
+from nova_wsgi.periodic import Leases, PeriodicTasks, host_leases
 from nova_wsgi.server import HttpServer
 from nova_wsgi.service_options import http_limits, proxy_networks, tls_files
 
@@ -94,8 +94,7 @@ class Service:
     def prepare(self) -> None:
         """In the launching process, before any fork: make what the service's processes share. Raises ConfigError."""
         if self.leases is None:
-            directory = _option(self.conf, "lock_path")
-            self.leases = HostLeases(os.path.join(directory, f"{self.topic}.leases") if directory else None)
+            self.leases = host_leases(self.conf, self.topic)
 
     def release(self) -> None:
         """Let go of what :meth:`prepare` made: in a process that serves something else, or when all is over."""

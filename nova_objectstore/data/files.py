@@ -64,7 +64,9 @@ class FilesEngine:
             self._make_root(self._root)
             self._sync_directory(os.path.dirname(self._root))
             self._make_directory(f"{self._root}/{STAGING_DIRECTORY}")
-            self._sync_directory(self._root)
+            there = self._fs.list_directory(self._root)
+            self._sync_directory(self._root)  # after it, what was listed is durable, whoever made it
+            self._directories = {f"{self._root}/{name}" for name in there}
             self._staging.claim()
         except OSError as error:
             raise storage_error(error) from error

@@ -177,9 +177,7 @@ class _Registering:
             self._fail("There is not enough space left for the image.")
         except EngineError as error:
             LOG.warning("image %s: tried again later: %s %s", image_id, type(error).__name__, error)
-            self._store.release_claim(
-                image_id, self._claim.lease, retry_at_us=self._job._now_us() + self._job._retry_delay_us
-            )
+            self._release()
         except StoreError as error:
             self._fail(_reason(error))
         except Exception:
@@ -193,6 +191,12 @@ class _Registering:
             self._update(ImageChange(state=ImageState.FAILED, reason=reason))
         except (ImageChanged, NoSuchImage) as error:
             LOG.info("image %s: another was faster: %s", self._image.image_id, error)
+
+    def _release(self) -> None:
+        retry_at_us = self._job._now_us() + self._job._retry_delay_us
+        # The change that failed may have happened all the same: then there is nothing to release.
+        with contextlib.suppress(ImageChanged, NoSuchImage):
+            self._store.release_claim(self._image.image_id, self._claim.lease, retry_at_us=retry_at_us)
 
     # -- the attempt -------------------------------------------------------------------------------------------------
 

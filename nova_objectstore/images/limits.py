@@ -37,6 +37,7 @@ DEREGISTERED_KEPT_S = 3600.0  # EC2 tells of a deregistered image "for a short i
 # -- describing -----------------------------------------------------------------------------------------------------
 DESCRIBE_MAX = 1000  # EC2: MaxResults
 LIST_BATCH = 500  # rows of one transaction
+LISTED_MAX = 10_000  # images in one answer of /_images, 500 bytes each; ``marker`` goes on behind
 NAME_CHARS_MIN = 3  # EC2: RegisterImage, Name
 NAME_CHARS_MAX = 128
 DESCRIPTION_CHARS_MAX = 255  # EC2: RegisterImage, Description

@@ -83,7 +83,8 @@ class AmqpTransport:
     def answer(self, message: Message, reply: Reply, *, timeout_s: float) -> None:
         """Send the reply to a call to its caller's queue; a queue that is no more is no error."""
         data = encode_reply(reply, size_max=self.limits.message_size_max)
-        letter = Letter(data, message.id, routing_key=message.reply_to or "", expires_s=timeout_s)
+        expires_at = time.monotonic() + timeout_s
+        letter = Letter(data, message.id, routing_key=message.reply_to or "", expires_at=expires_at)
         self._publishers.post(letter, timeout_s=timeout_s)
 
     def close(self) -> None:
@@ -101,8 +102,9 @@ class AmqpTransport:
             letter = Letter(data, message.id, exchange=exchange.name, entity=exchange)
         else:
             queue = address_queue(address, self.limits)
+            expires_at = time.monotonic() + timeout_s if message.is_call else None
             letter = Letter(
-                data, message.id, routing_key=queue.name, entity=queue, must_arrive=True, expires_s=message.timeout_s
+                data, message.id, routing_key=queue.name, entity=queue, must_arrive=True, expires_at=expires_at
             )
         self._publishers.post(letter, timeout_s=timeout_s)
 
@@ -113,7 +115,7 @@ class _Replies:
     def __init__(self, broker: Broker) -> None:
         self.queue = reply_queue(uuid.uuid4().hex)
         self._waiting: dict[str, Event] = {}
-        self.link = Link(broker, self._set_up, name="replies")
+        self.link = Link(broker, self._set_up, name="link for replies")
 
     def expecting(self, message_id: str) -> _Expected:
         """Wait for the reply to this message, inside a ``with``."""

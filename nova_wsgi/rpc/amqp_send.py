@@ -43,7 +43,7 @@ class Letter:
     routing_key: str = ""
     entity: Queue | Exchange | None = None
     must_arrive: bool = False
-    expires_s: float | None = None
+    expires_at: float | None = None  # monotonic seconds; the broker drops it then
 
 
 class NotRouted(Exception):
@@ -151,7 +151,7 @@ class _Publisher:
             content_encoding="binary",  # so that the other end gets bytes
             delivery_mode=IS_PERSISTENT,
             mandatory=letter.must_arrive,
-            expiration=letter.expires_s,
+            expiration=None if letter.expires_at is None else _left_s(letter.expires_at),
             message_id=letter.message_id,
         )
 

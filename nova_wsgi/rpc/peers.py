@@ -25,8 +25,9 @@ log = logging.getLogger(__name__)
 
 CONNECTIONS_MAX = 1000  # to one consumer: one a sending process, and some
 ANSWER_TIMEOUT_S = 10.0  # a sender that does not read its answers for so long is cut off
-LOAD_VALID_S = 1.0  # what a consumer said of its load is forgotten then, or it might never be asked again
+LOAD_VALID_S = 5.0  # what a consumer said of its load is forgotten then, or it might never be asked again
 ACCEPT_PAUSE_S = 0.1  # after an accept that failed (no descriptors left), so that it is not tried in a loop
+ENDED = (Outcome.REPLY, Outcome.LOST)
 
 
 # -- the sender's end ----------------------------------------------------------------------------------------------
@@ -214,7 +215,8 @@ class _Connection:
         self._answer(Outcome.REPLY, id, encode_reply(reply, size_max=self._limits.message_size_max))
 
     def _answer(self, outcome: Outcome, id: bytes, reply: bytes = b"") -> None:
-        answer = Answer(outcome, self._inbox.load, id, reply)
+        load = self._inbox.load - (outcome in ENDED)  # what is being answered is still in the inbox
+        answer = Answer(outcome, max(0, load), id, reply)
         try:
             self.stream.write(answer.encode(), timeout_s=ANSWER_TIMEOUT_S)
         except OSError:  # TimeoutError is one: the sender has gone or does not read

@@ -245,6 +245,7 @@ print(json.dumps([outcome.made, *outcome.pair]))
 
 
 def test_of_many_processes_one_makes_the_pair(state):
+    assert list(state.accounts.list()) == []
     processes = [
         subprocess.Popen(
             [sys.executable, "-c", PROGRAM, str(state.path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE

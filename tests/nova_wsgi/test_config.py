@@ -171,8 +171,7 @@ def test_a_mistake_on_the_command_line_is_one_line(argv, told):
 def test_a_secret_is_not_told():
     with pytest.raises(ConfigError) as caught:
         load("--root-secret-key=short")
-    assert "short" not in str(caught.value).replace("--root-secret-key", "")
-    assert str(caught.value).startswith("--root-secret-key: the value is not valid")
+    assert str(caught.value) == "--root-secret-key: the value is not valid"
 
 
 def test_a_value_that_names_no_option_says_how_to_write_a_dollar():
@@ -199,8 +198,8 @@ def test_a_mistake_in_the_environment_names_the_variable(environ, told):
     [
         ("[DEFAULT]\ns3_listen_port = x\n", ": [DEFAULT] s3_listen_port: 'x' is not valid: not a whole number"),
         ("[database]\necho = x\n", ": [database] echo: 'x' is not valid: neither true nor false"),
-        ("[DEFAULT]\nnonsense\n", ": line 2: No ':' or '=' found in assignment: 'nonsense'"),
-        ("fast = 1\n", ": line 1: Section must be started before assignment: None"),
+        ("[DEFAULT]\nnonsense\n", ": line 2: No ':' or '=' found in assignment"),
+        ("fast = 1\n", ": line 1: Section must be started before assignment"),
     ],
 )
 def test_a_mistake_in_a_file_names_the_file(write, text, told):

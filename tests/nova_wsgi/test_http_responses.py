@@ -283,6 +283,12 @@ def test_no_response_at_all(caplog):
     assert len(errors_in(caplog)) == 3
 
 
+@pytest.mark.parametrize("body", [["text"], Body("text")])
+def test_text_is_no_body(body, caplog):
+    assert ask(returning(body)).status == 500
+    assert [record.exc_info[0] for record in errors_in(caplog)] == [TypeError]
+
+
 def test_start_response_twice():
     def app(environ, start_response):
         start_response("200 OK", [])

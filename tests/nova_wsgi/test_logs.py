@@ -149,7 +149,7 @@ def test_a_file_that_cannot_be_reopened_is_kept(setup, tmp_path):
 
 def test_a_file_that_cannot_be_opened_is_told():
     conf = config.load([logs.section()], program="x", argv=["--log-file=/nowhere/log"], environ={})
-    with pytest.raises(ConfigError, match="^log_file /nowhere/log: No such file or directory$"):
+    with pytest.raises(ConfigError, match=r"^log_file /nowhere/log: No such file or directory$"):
         logs.setup(conf)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -33,11 +33,17 @@ Row = dict[str, Any]
 
 
 class Metadata:
-    """An open engine with a look behind it: ``rows`` reads its tables directly."""
+    """An open engine with a look behind it: ``rows`` reads its tables directly, ``insert`` fills them."""
 
-    def __init__(self, engine: MetadataEngine, rows: Callable[[str], list[Row]]) -> None:
+    def __init__(
+        self,
+        engine: MetadataEngine,
+        rows: Callable[[str], list[Row]],
+        insert: Callable[[str, Sequence[Row]], None],
+    ) -> None:
         self.engine = engine
         self.rows = rows
+        self.insert = insert
         self.now_us = START_US
 
     def tick(self, us: int = 1_000_000) -> int:
@@ -151,7 +157,7 @@ def sqlite_metadata(directory: Path, **options: Any) -> Iterator[Metadata]:
     engine = SqliteEngine(path, **options)
     engine.open()
     try:
-        yield Metadata(engine, lambda table: sqlite_rows(path, table))
+        yield Metadata(engine, lambda table: sqlite_rows(path, table), lambda *filled: sqlite_insert(path, *filled))
     finally:
         engine.close()
 
@@ -162,6 +168,19 @@ def sqlite_rows(path: Path, table: str) -> list[Row]:
     try:
         connection.row_factory = sqlite3.Row
         return [dict(row) for row in connection.execute(f"SELECT * FROM {table}")]
+    finally:
+        connection.close()
+
+
+def sqlite_insert(path: Path, table: str, rows: Sequence[Row]) -> None:
+    """Fill a table directly, replacing rows of the same key: for states that would take too long to reach."""
+    columns = list(rows[0])
+    names, marks = ", ".join(f'"{name}"' for name in columns), ", ".join("?" * len(columns))
+    connection = sqlite3.connect(path)
+    try:
+        with connection:
+            values = (tuple(row[name] for name in columns) for row in rows)
+            connection.executemany(f"INSERT OR REPLACE INTO {table} ({names}) VALUES ({marks})", values)
     finally:
         connection.close()
 

@@ -68,7 +68,7 @@ class RabbitMQ:
             "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS": "+sbwt none +sbwtdcpu none +sbwtdio none"
             " -kernel inet_dist_use_interface {127,0,0,1}",
         }
-        server = LiveServer([_program()], ready=Notified(), environ=environ, start_timeout_s=START_TIMEOUT_S)
+        server = LiveServer([_program()], ready=Notified(""), environ=environ, start_timeout_s=START_TIMEOUT_S)
         self._server = server
 
     def stop(self) -> None:

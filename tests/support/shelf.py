@@ -67,7 +67,7 @@ class Shelf:
     """Versions of all kinds over one engine."""
 
     def __init__(self, root, *, files: bool) -> None:
-        self.engine = FilesEngine(root)
+        self.engine = FilesEngine(root, sync="never")
         self.engine.start()
         self.rows = Rows()
         self.egress = Egress(self.rows, self.engine if files else NoFiles(self.engine), buffer=4 * KiB)

@@ -122,12 +122,13 @@ def list_versions(tx: Transaction, bucket_id: int, query: VersionsQuery) -> Vers
     high = keyrange.after_prefix(query.prefix)
 
     def read(position: Position, limit: int) -> list[Row]:
-        # A position inside a key is behind its current object, which is the newest of its versions.
-        low, neg_sequence = position
-        current = tx.all(q.list_current, bucket_id, low, high, limit)
-        hidden = tx.all(q.list_hidden, bucket_id, low, neg_sequence, high, limit)
-        if not hidden:
-            return current
+        key, neg_sequence = position
+        if neg_sequence == _LAST_NUMBER:
+            current = tx.all(q.list_current, bucket_id, key, high, limit)
+        else:  # inside a key: its current object is still to come when it was promoted since the last page
+            current = tx.all(q.list_current, bucket_id, keyrange.before_prefix(key), high, limit + 1)
+            current = [row for row in current if _version_position(row) > position]
+        hidden = tx.all(q.list_hidden, bucket_id, key, neg_sequence, high, limit)
         return sorted(current + hidden, key=_version_position)[:limit]
 
     source = Source(read=read, position_of=_version_position, behind_key=lambda key: (key, _LAST_NUMBER))

@@ -151,7 +151,7 @@ def test_a_stopped_engine_writes_nothing(root):
 
 
 def test_directories_that_were_tidied_away_come_back(root):
-    engine = started(root)
+    engine = started(root, sync="never")
     for directory in {put(engine, b"x")[:2] for _ in range(300)}:
         shutil.rmtree(root / directory)
     refs = {}

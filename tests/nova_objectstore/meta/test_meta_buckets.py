@@ -12,6 +12,7 @@ from nova_objectstore.errors import (
     NoSuchBucket,
     NoSuchDocument,
     NoSuchUpload,
+    TooManyBuckets,
 )
 from nova_objectstore.types import Bucket, Versioning
 
@@ -178,5 +179,16 @@ def test_usage_counts_every_version_that_is_not_a_marker(meta):
     assert meta.engine.usage(bucket.id + 1) == (0, 0)
 
 
-def test_the_number_of_an_accounts_buckets_is_bounded():
-    assert limits.BUCKETS_PER_ACCOUNT_MAX >= 1000  # S3's own default; TooManyBuckets is told by the verb's test below
+def test_the_number_of_an_accounts_buckets_is_bounded(meta):
+    bucket = meta.bucket()
+    (row,) = meta.rows("buckets")
+    names = (f"bucket-{number}" for number in range(1, limits.BUCKETS_PER_ACCOUNT_MAX))
+    ids = range(bucket.id + 1, bucket.id + limits.BUCKETS_PER_ACCOUNT_MAX)
+    meta.insert("buckets", [{**row, "id": bucket_id, "name": name} for bucket_id, name in zip(ids, names, strict=True)])
+    meta.insert("bucket_usage", [{"bucket_id": bucket_id, "objects": 0, "bytes": 0} for bucket_id in ids])
+
+    with pytest.raises(TooManyBuckets):
+        meta.bucket("one-more")
+
+    assert len(meta.engine.list_buckets(OWNER)) == limits.BUCKETS_PER_ACCOUNT_MAX
+    meta.engine.create_bucket("anothers", owner_id=OTHER, region="us-east-1", now_us=0)

@@ -1,0 +1,1 @@
+"""THE PROTOCOL: bytes to values and back. No SQL, no files; what an operation decides is the domain's."""

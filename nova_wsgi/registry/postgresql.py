@@ -1,0 +1,52 @@
+"""The registry in PostgreSQL, or what speaks its protocol: for the services of several hosts."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import psycopg
+from psycopg import conninfo
+
+from nova_wsgi.errors import ConfigError
+
+# No call may hang for long: a connection that has died without a word is given up, and a statement that waits for a
+# lock. What the URL says itself counts more.
+BOUNDS: dict[str, Any] = {
+    "connect_timeout": 5,
+    "options": "-c statement_timeout=5s -c idle_in_transaction_session_timeout=30s",
+    "tcp_user_timeout": 10_000,
+    "keepalives_idle": 10,
+    "keepalives_interval": 5,
+    "keepalives_count": 3,
+    "application_name": "nova-registry",
+}
+_SCHEMA_LOCK = 0x6E6F7661  # any number that nobody else locks
+
+
+class PostgresqlDriver:
+    """Connections to the database that a libpq URL names. Raises ConfigError for a URL that libpq does not take."""
+
+    dialect = "postgresql"
+    failures: tuple[type[Exception], ...] = (psycopg.Error, OSError)
+    conflict: type[Exception] = psycopg.IntegrityError
+    begin_reading = "BEGIN READ ONLY"
+    begin_writing = "BEGIN"
+    find_schema = "SELECT 1 WHERE to_regclass('nova_services') IS NOT NULL"
+    lock_schema = f"SELECT pg_advisory_xact_lock({_SCHEMA_LOCK})"
+
+    def __init__(self, url: str) -> None:
+        try:
+            self._parameters = {**BOUNDS, **conninfo.conninfo_to_dict(url)}
+        except psycopg.ProgrammingError as error:
+            problem = " ".join(str(error).replace(url, "").split())
+            raise ConfigError(f"[database] connection: not a PostgreSQL URL: {problem}") from None
+        host = self._parameters.get("host", "local")
+        self.place = f"postgresql://{host}/{self._parameters.get('dbname', '')}"
+
+    def connect(self) -> Any:
+        """Open a connection."""
+        return psycopg.connect(autocommit=True, prepare_threshold=None, **self._parameters)
+
+    def is_current(self) -> bool:
+        """The server itself ends the connections that are of no use any more."""
+        return True

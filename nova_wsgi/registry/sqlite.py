@@ -1,0 +1,54 @@
+"""The registry in an SQLite file: for the services of one host."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sqlite3
+from typing import Any
+
+BUSY_TIMEOUT_S = 5.0  # for other processes' heartbeats: each holds the lock for a millisecond
+
+
+class SqliteDriver:
+    """Connections to the file at ``path``. The file, and its folder if that alone is missing, are made."""
+
+    dialect = "sqlite"
+    failures: tuple[type[Exception], ...] = (sqlite3.Error, OSError)
+    conflict: type[Exception] = sqlite3.IntegrityError
+    begin_reading = "BEGIN"
+    begin_writing = "BEGIN IMMEDIATE"
+    find_schema = "SELECT 1 FROM sqlite_master WHERE name = 'nova_services'"
+    lock_schema = "SELECT 1"  # BEGIN IMMEDIATE has done it
+
+    def __init__(self, path: str) -> None:
+        self.place = os.path.abspath(path)
+        self._identity: tuple[int, int] | None = None
+
+    def connect(self) -> Any:
+        """Open the file, readable by its owner alone."""
+        with contextlib.suppress(FileExistsError):
+            os.mkdir(os.path.dirname(self.place), 0o700)
+        with contextlib.suppress(FileExistsError):  # opened only to make it: a second descriptor would drop our locks
+            os.close(os.open(self.place, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
+        connection = sqlite3.connect(self.place, timeout=BUSY_TIMEOUT_S, isolation_level=None)
+        try:
+            connection.execute("PRAGMA journal_mode = WAL")
+            connection.execute("PRAGMA synchronous = FULL")  # what an administrator disabled stays so
+            self._identity = _identity(self.place)
+        except BaseException:
+            connection.close()
+            raise
+        return connection
+
+    def is_current(self) -> bool:
+        """False when the file was removed or replaced: what is written into the old one is lost."""
+        try:
+            return self._identity == _identity(self.place)
+        except OSError:
+            return False
+
+
+def _identity(path: str) -> tuple[int, int]:
+    status = os.stat(path)
+    return status.st_dev, status.st_ino
