@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,8 @@ from oslo_config import cfg
 
 from nova_objectstore.assembly import Settings, Store, build_front, build_store, open_metadata
 from nova_objectstore.bootstrap import Bootstrap, ensure_root
+from nova_objectstore.errors import EngineError
+from nova_wsgi.errors import ConfigError
 from nova_wsgi.manager import Manager, periodic_task
 
 LOG = logging.getLogger(__name__)
@@ -33,15 +36,28 @@ def read_settings(conf: cfg.ConfigOpts) -> Settings:
 def prepare_state(settings: Settings) -> Bootstrap:
     """Make the state directory, migrate the schema, and make sure that an administrator exists. Idempotent.
 
-    Nothing stays open: it runs in the launching process, before the workers are forked.
+    Nothing stays open: it runs in the launching process, before the workers are forked. Raises ConfigError when the
+    directory cannot be used.
     """
-    settings.state_path.mkdir(mode=0o700, parents=True, exist_ok=True)
-    meta = open_metadata(settings)
-    meta.open()
+    with _told_by_path(settings):
+        settings.state_path.mkdir(mode=0o700, parents=True, exist_ok=True)
+        meta = open_metadata(settings)
+        meta.open()
+        try:
+            return ensure_root(meta, settings.state_path)
+        finally:
+            meta.close()
+
+
+@contextmanager
+def _told_by_path(settings: Settings) -> Iterator[None]:
+    """Tell what is wrong with the state in one line that names its directory: raises ConfigError."""
     try:
-        return ensure_root(meta, settings.state_path)
-    finally:
-        meta.close()
+        yield
+    except (OSError, EngineError) as error:
+        cause = error.__cause__ if isinstance(error.__cause__, OSError) else error
+        reason = f"{cause.filename}: {cause.strerror}" if isinstance(cause, OSError) and cause.filename else str(cause)
+        raise ConfigError(f"state_path {settings.state_path}: {reason}") from error
 
 
 class ObjectstoreManager(Manager):
@@ -55,9 +71,10 @@ class ObjectstoreManager(Manager):
 
     def init_host(self) -> None:
         """Open the engines, bring what died half-way to a sane state, and make sure that an administrator exists."""
-        self._store = build_store(self._settings)
-        self._store.open()
-        ensure_root(self._store.meta, self._settings.state_path)
+        with _told_by_path(self._settings):
+            self._store = build_store(self._settings)
+            self._store.open()
+            ensure_root(self._store.meta, self._settings.state_path)
         self._app = build_front(self._store, self._settings)
 
     def cleanup_host(self) -> None:

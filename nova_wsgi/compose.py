@@ -82,7 +82,10 @@ class _Loader(loadwsgi.ConfigLoader):  # type: ignore[misc]
         there = [s for s in self.parser.sections() if s.partition(":")[0] in _PREFIXES[kind]]
         if not any(section.partition(":")[2].strip() == name for section in there) and name not in (None, "main"):
             raise _MissingSection(kind, str(name))
-        return str(super().find_config_section(object_type, name=name))
+        try:
+            return str(super().find_config_section(object_type, name=name))
+        except LookupError:  # several kinds of section have the name, or none is the main one
+            raise PasteConfigError(_tell_found(there, kind, name), path=self.filename) from None
 
     def get_context(self, object_type: Any, name: str | None = None, global_conf: Any = None) -> Any:
         """Give what one section describes; failures name the section."""
@@ -143,6 +146,12 @@ def _tell_keys(error: TypeError) -> str:
         return f"unknown option {unknown[1]}"
     missing = _MISSING_KEYS.search(str(error))
     return f"option {missing[1]} is required" if missing else ""
+
+
+def _tell_found(there: list[str], kind: str, name: str | None) -> str:
+    """Why the name of a section does not find just one."""
+    same = [f"[{section}]" for section in there if section.partition(":")[2].strip() == name]
+    return f"{' and '.join(same)} have one name: which {kind} is meant?" if same else f"there is no main {kind}"
 
 
 def _kind(object_type: Any) -> str:

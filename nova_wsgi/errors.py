@@ -9,7 +9,6 @@ NovaError                             every error this house raises on purpose
 │   ├── RequestTimeout                408 the client was too slow
 │   ├── BodyTooLarge                  413
 │   ├── UriTooLong                    414
-│   ├── ExpectationFailed             417 an Expect other than 100-continue
 │   ├── HeadersTooLarge               431
 │   ├── UnsupportedTransferEncoding   501
 │   └── VersionNotSupported           505 an HTTP version other than 1.0 and 1.1
@@ -82,13 +81,6 @@ class UriTooLong(RequestError):
 
     status = 414
     reason = "URI Too Long"
-
-
-class ExpectationFailed(RequestError):
-    """An expectation other than ``100-continue`` (RFC 9110 section 10.1.1)."""
-
-    status = 417
-    reason = "Expectation Failed"
 
 
 class HeadersTooLarge(RequestError):

@@ -20,7 +20,6 @@ from urllib.parse import unquote_to_bytes
 
 from nova_wsgi.errors import (
     BadRequest,
-    ExpectationFailed,
     HeadersTooLarge,
     UnsupportedTransferEncoding,
     UriTooLong,
@@ -108,7 +107,7 @@ def parse_head(head: bytes, environ: dict[str, Any], limits: HttpLimits) -> Fram
     ``HTTP_*`` and ``headers_raw``: the fields as sent, a list of (name, value) in order. Names with an underscore are
     only there: as environ keys they could not be told from those with a dash.
 
-    Raises a RequestError: BadRequest, HeadersTooLarge, ExpectationFailed, UnsupportedTransferEncoding or
+    Raises a RequestError: BadRequest, HeadersTooLarge, UnsupportedTransferEncoding or
     VersionNotSupported.
     """
     lines = split_block(head, limits)
@@ -243,10 +242,9 @@ def _frame(version: str, environ: dict[str, Any]) -> Framing:
     connection = environ.get("HTTP_CONNECTION")
     keep_alive = is_1_1 if connection is None else _is_kept(connection, is_1_1)
     expects = False
-    # RFC 9110 10.1.1: an expectation in an HTTP/1.0 request is ignored.
-    if is_1_1 and "HTTP_EXPECT" in environ:
-        if environ["HTTP_EXPECT"].lower() != "100-continue":
-            raise ExpectationFailed("the only expectation known here is 100-continue")
+    # RFC 9110 10.1.1: an expectation in an HTTP/1.0 request is ignored; one that is not known may be, and is, because
+    # clients of S3 send such.
+    if is_1_1 and environ.get("HTTP_EXPECT", "").lower() == "100-continue":
         expects = body_length != 0
     return Framing(body_length, keep_alive, is_1_1, expects)
 

@@ -15,7 +15,7 @@ from __future__ import annotations
 import logging
 import signal
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Protocol
@@ -87,6 +87,11 @@ class Launcher:
         self._conf = conf
         self._interrupt_is_soft = interrupt_is_soft
         self._launched: list[Launched] = []
+        self._on_ready: list[Callable[[], None]] = []
+
+    def when_ready(self, tell: Callable[[], None]) -> None:
+        """Call ``tell`` once, in this process, when every service takes work; never, if one of them cannot start."""
+        self._on_ready.append(tell)
 
     def launch_service(self, service: Service, workers: int = 1) -> None:
         """Take a service in; its sockets are bound now, it starts in :meth:`wait`. Raises ConfigError."""
@@ -106,12 +111,15 @@ class Launcher:
         if all(launched.workers == 1 for launched in self._launched):
             services = [launched.service for launched in self._launched]
             voice = SupervisedVoice(Notifier())
-            return Runner(self._conf, services, voice, interrupt_is_soft=self._interrupt_is_soft).run()
+            return Runner(
+                self._conf, services, voice, interrupt_is_soft=self._interrupt_is_soft, on_ready=self._on_ready
+            ).run()
         return Supervisor(
             self._conf,
             [(launched.service, launched.workers) for launched in self._launched],
             serve=partial(_serve_as_worker, self._conf),
             interrupt_is_soft=self._interrupt_is_soft,
+            on_ready=self._on_ready,
         ).run()
 
     def release(self) -> None:
@@ -207,10 +215,12 @@ class Runner:
         *,
         signals: SignalQueue | None = None,
         interrupt_is_soft: bool = False,
+        on_ready: Sequence[Callable[[], None]] = (),
     ) -> None:
         self._conf = conf
         self._services = list(services)
         self._voice = voice
+        self._on_ready = on_ready
         self._signals = signals or SignalQueue()
         self._installed_by_caller = signals is not None
         self._interrupt_is_soft = interrupt_is_soft
@@ -333,6 +343,8 @@ class Runner:
         if self._stopping:
             green.spawn(self._stop_services)
             return
+        for tell in self._on_ready:
+            tell()
         self._voice.ready()
         self._reload_if_asked()
 

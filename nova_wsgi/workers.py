@@ -122,7 +122,10 @@ class _Reload:
 
 
 class Supervisor:
-    """Keeps each service's workers running. ``serve`` is what a worker does; it returns its exit status."""
+    """Keeps each service's workers running. ``serve`` is what a worker does; it returns its exit status.
+
+    ``on_ready`` is called once, when every service has all its workers.
+    """
 
     def __init__(
         self,
@@ -131,12 +134,14 @@ class Supervisor:
         *,
         serve: Callable[[Service, WorkerVoice, SignalQueue], int],
         interrupt_is_soft: bool = False,
+        on_ready: Sequence[Callable[[], None]] = (),
     ) -> None:
         self._conf = conf
         self._services = [service for service, _ in services]
         self._slots = [Slot(service, index) for service, workers in services for index in range(workers)]
         self._serve = serve
         self._interrupt_is_soft = interrupt_is_soft
+        self._on_ready = on_ready
         self._workers: dict[int, Worker] = {}  # by pid: all that live
         self._board = Board(CELLS_PER_SLOT * len(self._slots))
         self._signals = SignalQueue(SUPERVISED)
@@ -316,6 +321,8 @@ class Supervisor:
             worker.tell(signal.SIGHUP)  # it may have composed what was there before the reload
         if not self._announced and all(slot.worker is not None and slot.worker.ready for slot in self._slots):
             self._announced = True
+            for tell in self._on_ready:
+                tell()
             self._notifier.ready()
 
     def _note_reloaded(self, worker: Worker, refused: str) -> None:

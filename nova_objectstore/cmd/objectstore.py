@@ -33,7 +33,7 @@ def build(conf: Config, launcher: Launcher) -> None:
     # Before the workers: they find the schema migrated and the administrator there.
     root = prepare_state(read_settings(conf))
     launcher.launch_service(service, workers=conf.s3_workers)
-    announce(service.addresses["s3"], conf.s3_region, root)
+    launcher.when_ready(lambda: announce(service.addresses["s3"], conf.s3_region, root))
 
 
 def main() -> None:

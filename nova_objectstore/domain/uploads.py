@@ -148,7 +148,7 @@ class Uploads:
         A second completion with the same parts answers the version that the first made. Raises NoSuchUpload,
         InvalidPart, InvalidPartOrder, EntityTooSmall, EntityTooLarge, BadDigest, PreconditionFailed.
         """
-        _check_order(chosen)
+        chosen = _in_order(chosen)
         etag = _multipart_etag(chosen)
         try:
             upload = self._meta.get_upload(bucket.id, key, upload_id)
@@ -207,11 +207,13 @@ def upload_checksum(upload: Upload) -> tuple[str, str]:
     return algorithm, upload.checksum_type or ("FULL_OBJECT" if algorithm == CRC64NVME else "COMPOSITE")
 
 
-def _check_order(chosen: Sequence[ChosenPart]) -> None:
+def _in_order(chosen: Sequence[ChosenPart]) -> Sequence[ChosenPart]:
+    """The parts, ascending; of a number named several times the last counts. Raises InvalidPartOrder."""
     if not chosen:
         raise InvalidRequest("You must specify at least one part")
-    if any(later.number <= earlier.number for earlier, later in pairwise(chosen)):
+    if any(later.number < earlier.number for earlier, later in pairwise(chosen)):
         raise InvalidPartOrder()
+    return list({part.number: part for part in chosen}.values())
 
 
 def _check_sizes(parts: Sequence[Part], size: int, claim: Claim) -> None:

@@ -65,6 +65,7 @@ class Image(NamedTuple):
     shared_with: tuple[str, ...] = ()  # accounts that may see and launch it, ascending
     block_devices: tuple[BlockDevice, ...] = ()
     product_codes: tuple[str, ...] = ()
+    virtualization_type: str = ""  # hvm | paravirtual, when somebody said so
     reason: str = ""  # why it failed: a sentence
     size: int = 0  # bytes of the image; what the manifest says until it is available
     etag: str = ""  # MD5 of the image, when it is available

@@ -111,6 +111,7 @@ class Registration(NamedTuple):
     architecture: str = ""
     kernel_id: str = ""
     ramdisk_id: str = ""
+    virtualization_type: str = ""
 
 
 class ImagesPage(NamedTuple):
@@ -153,8 +154,10 @@ class Images:
         return image
 
     def find_available(self, principal: Principal, image_id: str) -> Image:
-        """The same, when its bytes can be read. Raises ImageNotAvailable too."""
+        """The same, when its bytes can be read. Raises ImageNotAvailable too, while they cannot be yet or never will."""
         image = self.find(principal, image_id)
+        if image.state is ImageState.DEREGISTERED:
+            raise NoSuchImage(image_id=image_id)
         if image.state is not ImageState.AVAILABLE:
             raise ImageNotAvailable(image_id=image_id, state=image.state)
         return image
@@ -196,6 +199,14 @@ class Images:
         Raises AccessDenied, InvalidLocation, NoSuchBucket, NoSuchKey, InvalidManifest, InvalidBundle (too large),
         InvalidImageId, ImageExists, ImageNameTaken, InvalidArgument.
         """
+        image = self.examine(principal, registration)
+        self._store.create_image(image)
+        if self._announce is not None:
+            self._announce(image)
+        return image
+
+    def examine(self, principal: Principal, registration: Registration) -> Image:
+        """The image that ``register`` would make, and make nothing. Raises as it does, but for what is taken already."""
         if principal.is_anonymous:
             raise AccessDenied(action="ec2:RegisterImage")
         if registration.image_id:
@@ -205,11 +216,7 @@ class Images:
         location = Location.parse(registration.location)
         manifest = read_source_manifest(self._source, principal, location)
         check_sizes(manifest, self._limits)
-        image = self._new_image(principal, registration, manifest)
-        self._store.create_image(image)
-        if self._announce is not None:
-            self._announce(image)
-        return image
+        return self._new_image(principal, registration, manifest)
 
     def _new_image(self, principal: Principal, registration: Registration, manifest: Manifest) -> Image:
         now_us = self._now_us()
@@ -227,6 +234,7 @@ class Images:
             description=registration.description,
             block_devices=manifest.block_devices,
             product_codes=manifest.product_codes,
+            virtualization_type=registration.virtualization_type,
             size=manifest.size,
             changed_us=now_us,
         )

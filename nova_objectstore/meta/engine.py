@@ -7,7 +7,8 @@ Laws, for every engine (``tests/nova_objectstore/meta`` runs one conformance sui
 - Conditions (``WriteCondition``, object lock) are checked inside the transaction that writes.
 - What a write replaces or removes is queued as garbage in the same transaction; inline bytes go at once.
 - Keys sort as the bytes of their UTF-8. A listing costs what it returns, not what the bucket holds.
-- Driver errors are translated at the engine's edge into ``errors.EngineError`` kinds.
+- Driver errors are translated at the engine's edge into ``errors.EngineError`` kinds. After one from a verb that writes, the
+  outcome is unknown: nothing of it is seen, but a machine that dies right then may find it done. Keep its data till asked.
 - Verbs are called from greenthreads and wait without blocking the hub; reads of one row may run on the hub's thread.
 - ``now_us`` comes from the caller: an engine has no clock. ``sequence`` never goes backwards even when the clock does.
 """
@@ -128,8 +129,10 @@ class MetadataEngine(Protocol):
     ) -> Sequence[Bucket]:
         """An account's buckets by name, behind ``after``, at most ``limit``."""
 
-    def delete_bucket(self, bucket_id: int) -> None:
-        """Remove an empty bucket, its documents and its uploads in progress (their parts become garbage).
+    def delete_bucket(self, bucket_id: int, *, now_us: int = 0) -> None:
+        """Remove an empty bucket, its documents and its uploads in progress.
+
+        Their parts become garbage queued at ``now_us``; 0: collectable at once, since nobody reads parts in progress.
 
         Raises NoSuchBucket, BucketNotEmpty while a version or a delete marker is there.
         """
@@ -289,8 +292,8 @@ class MetadataEngine(Protocol):
         changed meanwhile), PreconditionFailed, NoSuchKey, ObjectLocked.
         """
 
-    def abort_upload(self, bucket_id: int, key: str, upload_id: str) -> None:
-        """End the upload; its parts become garbage. Raises NoSuchUpload."""
+    def abort_upload(self, bucket_id: int, key: str, upload_id: str, *, now_us: int = 0) -> None:
+        """End the upload; its parts become garbage queued at ``now_us`` (see delete_bucket). Raises NoSuchUpload."""
 
     def list_uploads(self, bucket_id: int, query: UploadsQuery) -> UploadsPage:
         """Uploads in progress by key, then by initiation."""

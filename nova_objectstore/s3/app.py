@@ -13,7 +13,7 @@ from typing import Any
 from nova_objectstore.domain.access import Access
 from nova_objectstore.domain.buckets import Buckets
 from nova_objectstore.domain.identities import Identities
-from nova_objectstore.errors import AccessDenied, NotOffered
+from nova_objectstore.errors import AccessDenied, NoSuchKey, NotOffered
 from nova_objectstore.s3.answer import STATUS_LINES, Answer, empty_answer, xml_answer
 from nova_objectstore.s3.authenticate import Authenticator
 from nova_objectstore.s3.body import read_document, skip_body
@@ -126,6 +126,11 @@ def _as_answer(result: object, status: int) -> Answer:
 
 def _error_headers(error: Exception, row: ErrorRow) -> list[tuple[str, str]]:
     headers = list(getattr(error, "headers", ()))
+    facts = getattr(error, "facts", {})
+    if facts.get("delete_marker"):
+        headers += [("x-amz-delete-marker", "true"), ("x-amz-version-id", facts["version_id"])]
+    elif isinstance(error, NoSuchKey):
+        headers.append(("x-amz-delete-marker", "false"))
     retry_after = getattr(error, "retry_after_s", None)
     if retry_after is not None or row.status == 503:
         headers.append(("Retry-After", str(retry_after or 1)))

@@ -45,7 +45,9 @@ class RequestBody:
         return Digests(self._check.etag, self._check.checksum)
 
 
-def open_body(req: S3Request, *, algorithm: str = CRC64NVME, size_max: int = PUT_SIZE_MAX) -> RequestBody:
+def open_body(
+    req: S3Request, *, algorithm: str = CRC64NVME, size_max: int = PUT_SIZE_MAX, claimed: bool = True
+) -> RequestBody:
     """The body of an object or part. ``algorithm``: the checksum to keep when the client claims none.
 
     Raises EntityTooLarge, InvalidDigest, InvalidRequest, MissingContentLength.
@@ -54,7 +56,7 @@ def open_body(req: S3Request, *, algorithm: str = CRC64NVME, size_max: int = PUT
     payload = req.auth.payload if req.auth is not None else None
     check = BodyCheck(
         content_md5=read_content_md5(headers),
-        claim=read_claim(headers),
+        claim=read_claim(headers) if claimed else None,
         payload_hash=req.auth.payload_hash if payload is PayloadForm.HASH else None,
         algorithm=algorithm,
     )
@@ -68,12 +70,15 @@ def open_body(req: S3Request, *, algorithm: str = CRC64NVME, size_max: int = PUT
     return RequestBody(source, size, check)
 
 
-def read_document(req: S3Request, *, size_max: int = XML_BODY_MAX) -> bytes:
-    """A body that is a document, whole, its digests verified. Raises MalformedXML when it is too large, BadDigest, ..."""
+def read_document(req: S3Request, *, size_max: int = XML_BODY_MAX, claimed: bool = True) -> bytes:
+    """A body that is a document, whole, its digests verified. Raises MalformedXML when it is too large, BadDigest, ...
+
+    ``claimed`` is False where x-amz-checksum-* speak of an object and not of this body (CompleteMultipartUpload).
+    """
     length = req.content_length
     if length is not None and length > size_max:
         raise MalformedXML(reason="too large")
-    body = open_body(req, algorithm="")
+    body = open_body(req, algorithm="", claimed=claimed)
     pieces = []
     total = 0
     while piece := body.read(min(STREAM_BUFFER, size_max + 1 - total)):

@@ -98,7 +98,7 @@ def _claim_in_header(name: str, value: str) -> ChecksumClaim:
     if algorithm is None:
         raise InvalidRequest("The algorithm type you specified in x-amz-checksum- header is invalid.")
     if not is_digest(algorithm, value.strip()):
-        raise InvalidRequest(f"Value for {name} header is invalid.")
+        raise BadDigest(f"Value for {name} header is invalid.")  # no body has it
     return ChecksumClaim(algorithm, value.strip())
 
 

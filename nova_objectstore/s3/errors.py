@@ -115,6 +115,9 @@ ROWS: dict[type[BaseException], ErrorRow] = {
     fact.AuthorizationQueryParametersError: ErrorRow(
         "AuthorizationQueryParametersError", 400, "The query string authorization parameters are not valid."
     ),
+    fact.PresignedExpiresOutOfRange: ErrorRow(
+        "AuthorizationQueryParametersError", 403, "X-Amz-Expires must be between 1 and 604800 seconds."
+    ),
     fact.XAmzContentSHA256Mismatch: ErrorRow(
         "XAmzContentSHA256Mismatch", 400, "The provided 'x-amz-content-sha256' header does not match what was computed."
     ),
@@ -149,13 +152,12 @@ ROWS: dict[type[BaseException], ErrorRow] = {
     faults.AccessControlListNotSupported: ErrorRow(
         "AccessControlListNotSupported", 400, "The bucket does not allow ACLs"
     ),
-    faults.InvalidPartNumber: ErrorRow("InvalidPartNumber", 416, "The requested partnumber is not satisfiable"),
     faults.MissingDigest: ErrorRow(
         "InvalidRequest", 400, "Missing required header for this request: Content-MD5 OR x-amz-checksum-*"
     ),
     faults.NoSuchTagSet: ErrorRow("NoSuchTagSet", 404, "The TagSet does not exist"),
     faults.InvalidTag: ErrorRow("InvalidTag", 400, "The tag provided was not a valid tag."),
-    faults.TooManyTags: ErrorRow("BadRequest", 400, "There are too many tags."),
+    faults.TooManyTags: ErrorRow("InvalidTag", 400, "There are too many tags."),
     faults.NoSuchObjectLock: ErrorRow(
         "NoSuchObjectLockConfiguration", 404, "The specified object does not have a ObjectLock configuration"
     ),

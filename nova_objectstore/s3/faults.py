@@ -34,10 +34,6 @@ class NotModified(StoreError):
         self.headers = headers
 
 
-class InvalidPartNumber(RequestFault):
-    """``part_number_requested``, ``actual_part_count``: the object has no such part."""
-
-
 class MarkerNotReadable(MethodNotAllowed):
     """A delete marker was named by its version id: it can be deleted, and nothing else (AWS: delete markers)."""
 

@@ -55,7 +55,8 @@ def read_spec(req: S3Request) -> ObjectSpec:
     """What a write's headers say of the object to be. Raises MetadataTooLarge, InvalidStorageClass, NotOffered."""
     refuse_not_offered(req)
     lock = read_lock(req.headers)
-    require_digest(req.headers, lock)
+    if req.operation is not None and req.operation.name == "PutObject":
+        require_digest(req.headers, lock)
     return ObjectSpec(
         key=req.key,
         owner_id=req.bucket.owner_id,

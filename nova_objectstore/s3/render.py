@@ -84,7 +84,7 @@ def render_buckets(account: Account, buckets: Sequence[Bucket], *, prefix: str |
         owner_element("Owner", account),
         f"<Buckets>{rows}</Buckets>",
         optional("Prefix", prefix),
-        optional("ContinuationToken", token),
+        element("ContinuationToken", token) if token is not None else "",
     )
 
 
@@ -124,11 +124,14 @@ def render_contents(versions: Sequence[Version], encode: Encode, owner: Callable
 def render_listing(
     bucket: str, query: ListQuery, page: ListPage, *, encoding: str, encode: Encode, owner: Callable[[str], str]
 ) -> str:
-    """ListBucketResult of ListObjects. NextMarker is told only where a delimiter was given (AWS: ListObjects)."""
+    """ListBucketResult of ListObjects. NextMarker is told only where a delimiter was given (AWS: ListObjects).
+
+    The prefix is never encoded: the SDKs that ask for encoding do not decode it here.
+    """
     return document(
         "ListBucketResult",
         element("Name", bucket),
-        element("Prefix", encode(query.prefix)),
+        element("Prefix", query.prefix),
         element("Marker", encode(query.after)),
         element("NextMarker", encode(page.next_after)) if page.next_after is not None and query.delimiter else "",
         *_listing_tail(query, page, encoding=encoding, encode=encode, owner=owner),
@@ -153,7 +156,7 @@ def render_listing_v2(
         element("Name", bucket),
         element("Prefix", encode(query.prefix)),
         optional("StartAfter", encode(start_after)),
-        optional("ContinuationToken", token),
+        element("ContinuationToken", token) if token is not None else "",
         optional("NextContinuationToken", next_token),
         element("KeyCount", str(len(page.versions) + len(page.common_prefixes))),
         *_listing_tail(query, page, encoding=encoding, encode=encode, owner=owner),

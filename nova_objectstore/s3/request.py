@@ -12,29 +12,29 @@ from nova_objectstore.types import ANONYMOUS, Bucket, Principal
 
 _NO_QUERY: Mapping[str, str] = {}
 
-_header_names: dict[str, str] = {"CONTENT_TYPE": "content-type", "CONTENT_LENGTH": "content-length"}
-_HEADER_NAMES_MAX = 2000  # clients send few names; this bounds what a hostile one can leave behind
+_lower_names: dict[str, str] = {}
+_LOWER_NAMES_MAX = 2000  # clients send few names; this bounds what a hostile one can leave behind
 
 
-def _header_name(environ_name: str) -> str:
-    name = environ_name[5:].lower().replace("_", "-")
-    if len(_header_names) < _HEADER_NAMES_MAX:
-        _header_names[environ_name] = name
-    return name
+def _lower(name: str) -> str:
+    lower = name.lower()
+    if len(_lower_names) < _LOWER_NAMES_MAX:
+        _lower_names[name] = lower
+    return lower
 
 
 def read_headers(environ: Mapping[str, Any]) -> dict[str, str]:
-    """The request's headers by lower-case name (WSGI environ, PEP 3333)."""
-    known = _header_names
-    headers = {}
-    for name, value in environ.items():
-        # PERF: one dict look-up per environ key; the names repeat from request to request
-        header = known.get(name)
-        if header is not None:
-            if value:
-                headers[header] = value
-        elif name[:5] == "HTTP_":
-            headers[_header_name(name)] = value
+    """The request's headers by lower-case name, the values of a repeated one joined with a comma.
+
+    They come from ``headers_raw``, the fields as sent: in the environ's ``HTTP_`` keys a name with an underscore, as
+    ``x-amz-meta-my_key``, cannot be told from one with a hyphen.
+    """
+    known = _lower_names
+    headers: dict[str, str] = {}
+    for name, value in environ["headers_raw"]:
+        # PERF: one dict look-up a field; the names repeat from request to request
+        lower = known.get(name) or _lower(name)
+        headers[lower] = f"{headers[lower]},{value}" if lower in headers else value
     return headers
 
 

@@ -62,5 +62,5 @@ def _check(pairs: list[tuple[str, str]], tags_max: int) -> dict[str, str]:
 
 def render_tagging(tags: Mapping[str, str]) -> str:
     """The Tagging document."""
-    rows = "".join(f"<Tag>{element('Key', key)}{element('Value', value)}</Tag>" for key, value in tags.items())
+    rows = "".join(f"<Tag>{element('Key', key)}{element('Value', value)}</Tag>" for key, value in sorted(tags.items()))
     return document("Tagging", f"<TagSet>{rows}</TagSet>")

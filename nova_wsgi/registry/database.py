@@ -18,7 +18,7 @@ import logging
 import os
 import time
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar
+from typing import Any, Concatenate, ParamSpec, Protocol, Self, TypeVar
 
 from nova_wsgi import green
 from nova_wsgi.errors import ConfigError, NovaError
@@ -146,6 +146,12 @@ class Database:
             lane.call(self._disconnect)
             lane.stop()
 
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
     # -- on the hub -------------------------------------------------------------------------------------------------
 
     def _run(self, begin: str, verb: Callable[[Transaction], T]) -> T:
@@ -217,8 +223,9 @@ class Database:
             return
         connection.execute(self._driver.begin_writing)
         connection.execute(self._driver.lock_schema)
-        for statement in self._compiled.schema:
-            connection.execute(statement)
+        if not connection.execute(self._driver.find_schema).fetchall():  # nobody was faster
+            for statement in self._compiled.schema:
+                connection.execute(statement)
         connection.execute("COMMIT")
 
     def _disconnect(self) -> None:

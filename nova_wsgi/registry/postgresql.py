@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from typing import Any
 
 import psycopg
@@ -20,6 +21,9 @@ BOUNDS: dict[str, Any] = {
     "keepalives_count": 3,
     "application_name": "nova-registry",
 }
+# The driver runs in native threads, which never log; what it would say comes as its exceptions.
+logging.getLogger("psycopg").disabled = True
+
 _SCHEMA_LOCK = 0x6E6F7661  # any number that nobody else locks
 
 
@@ -31,7 +35,8 @@ class PostgresqlDriver:
     conflict: type[Exception] = psycopg.IntegrityError
     begin_reading = "BEGIN READ ONLY"
     begin_writing = "BEGIN"
-    find_schema = "SELECT 1 WHERE to_regclass('nova_services') IS NOT NULL"
+    # As a query of a table: to_regclass() may answer from a cache, and not see what was made while we waited.
+    find_schema = "SELECT 1 FROM pg_tables WHERE tablename = 'nova_services' AND schemaname = ANY (current_schemas(false))"
     lock_schema = f"SELECT pg_advisory_xact_lock({_SCHEMA_LOCK})"
 
     def __init__(self, url: str) -> None:

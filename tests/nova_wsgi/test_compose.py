@@ -88,6 +88,9 @@ PIPELINE = GOOD.replace("twice words", "{}")
     [
         (GOOD, "iam", "there is no [app:iam] or [composite:iam] or [pipeline:iam]; it has [pipeline:s3], [app:words],"),
         ("", "s3", "it has no apps"),
+        (GOOD + "[app:s3]\nuse = words\n", "s3", "[pipeline:s3] and [app:s3] have one name: which app is meant?"),
+        (GOOD + "[composite:words]\nuse = x\n", "s3", "[app:words] and [composite:words] have one name"),
+        (GOOD, "main", "there is no main app"),
         (PIPELINE.format("thrice words"), "s3", "[pipeline:s3]: it names the filter 'thrice', but there is no [filter:thrice]"),
         (PIPELINE.format("twice wordz"), "s3", "[pipeline:s3]: it names the app 'wordz', but there is no [app:wordz]"),
         (PIPELINE.format("words twice"), "s3", "[pipeline:s3]: it names the app 'twice', but there is no [app:twice]"),

@@ -3,6 +3,8 @@
 import os
 import time
 
+import pytest
+
 from nova_wsgi import green
 from nova_wsgi.errors import ConfigError
 from nova_wsgi.heartbeat import Board, WorkerVoice
@@ -22,6 +24,7 @@ def test_cells_are_taken_beating_and_given_back():
     assert board.read(again)[1:] == (0, 0)
 
 
+@pytest.mark.filterwarnings("ignore:Using fork")
 def test_a_child_writes_where_its_parent_reads():
     board = Board(1)
     cell = board.take()
@@ -29,7 +32,7 @@ def test_a_child_writes_where_its_parent_reads():
     if pid == 0:
         board.write(cell, 1, 2)
         os._exit(0)
-    os.waitpid(pid, 0)
+    green.original("os").waitpid(pid, 0)
     assert board.read(cell)[1:] == (1, 2)
 
 

@@ -1,15 +1,17 @@
 """Periodic tasks and their leases."""
 
 import os
+import signal
 
 import pytest
 
-from nova_wsgi import config
+from nova_wsgi import config, green
 from nova_wsgi.errors import ConfigError
 from nova_wsgi.manager import Manager, periodic_task
 from nova_wsgi.periodic import HostLeases, PeriodicTasks
 from nova_wsgi.testing import wait_until
 
+blocking = green.original("os")  # a forked child must not run its parent's hub
 CONF = config.load([], program="x", argv=[], environ={})
 
 
@@ -50,27 +52,24 @@ def test_tasks_run_where_the_lease_is_held():
 
 
 def holder(leases, name):
-    """A forked process that takes the lease, if it can, and keeps it until it is told to end: (got it, its end)."""
+    """A forked process that takes the lease, if it can, and lives until it is killed: (got it, kill it)."""
     answer_read, answer_write = os.pipe()
-    end_read, end_write = os.pipe()
     pid = os.fork()
     if pid == 0:
-        os.write(answer_write, b"1" if leases.hold(name, "host") else b"0")
-        os.close(end_write)
-        os.read(end_read, 1)
-        os._exit(0)
-    for fd in (answer_write, end_read):
-        os.close(fd)
-    got = os.read(answer_read, 1) == b"1"
+        blocking.write(answer_write, b"1" if leases.hold(name, "host") else b"0")
+        signal.pause()
+    got = blocking.read(answer_read, 1) == b"1"
     os.close(answer_read)
+    os.close(answer_write)
 
     def end():
-        os.close(end_write)
-        os.waitpid(pid, 0)
+        os.kill(pid, signal.SIGKILL)
+        blocking.waitpid(pid, 0)
 
     return got, end
 
 
+@pytest.mark.filterwarnings("ignore:Using fork")
 @pytest.mark.parametrize("named", [False, True])
 def test_a_lease_is_held_by_one_process_and_free_when_that_is_gone(tmp_path, named):
     leases = HostLeases(str(tmp_path / "leases") if named else None)

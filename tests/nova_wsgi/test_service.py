@@ -36,8 +36,6 @@ class Recording(Manager):
         super().__init__(**given)
         self.name = name
         self.fails = fails
-        self.events = []
-        self.release = green.Timeout and None
 
     def _note(self, event):
         EVENTS.append(f"{self.name} {event}")
@@ -299,7 +297,7 @@ def test_a_reload_moves_over_and_cleans_up_behind_the_last_request(web):
     assert old.wait() == "web"
     wait_until(lambda: "web cleanup_host" in EVENTS)
     wait_until(lambda: "fresh tick" in EVENTS)
-    assert EVENTS.index("fresh init_host") < EVENTS.index("web cleanup_host") or EVENTS.index("fresh init_host")
+    assert EVENTS.index("fresh init_host") < EVENTS.index("web cleanup_host")
 
 
 def test_a_reload_that_fails_cleans_up_what_it_had_begun(web):
@@ -366,7 +364,7 @@ def test_options_that_make_no_sense_together():
     ]:
         with pytest.raises(ConfigError, match=told):
             service_options.tls_files(load(*argv), "web")
-    with pytest.raises(ConfigError, match="^proxy_protocol_networks: '10.0.0.1/8' has host bits set$"):
+    with pytest.raises(ConfigError, match=r"^proxy_protocol_networks: 10\.0\.0\.1/8 has host bits set$"):
         service_options.proxy_networks(load("--proxy-protocol-networks=10.0.0.1/8"))
     assert service_options.http_limits(load("--http-keepalive-timeout-s=3")).keepalive_timeout_s == 3
 

@@ -103,9 +103,7 @@ def new_account(account_id: str = OWNER, name: str = "alice", **facts: Any) -> A
 def new_key(access_key: str, account_id: str = OWNER, created_us: int = START_US, **facts: Any) -> AccessKey:
     """A key pair."""
     values: dict[str, Any] = {"secret_key": "s3cr3t", "user_name": None, "active": True, **facts}
-    return AccessKey(
-        access_key, values["secret_key"], account_id, values["user_name"], values["active"], created_us
-    )
+    return AccessKey(access_key, values["secret_key"], account_id, values["user_name"], values["active"], created_us)
 
 
 def new_version(key: str, body: bytes = b"body", *, now_us: int = START_US, **facts: Any) -> NewVersion:
@@ -254,7 +252,7 @@ def _check_parts(versions: list[Row], parts: list[Row], uploads: list[Row]) -> N
 
 
 def _check_usage(versions: list[Row], usage: list[Row], buckets: dict[int, Row]) -> None:
-    counted = {bucket_id: (0, 0) for bucket_id in buckets}
+    counted = dict.fromkeys(buckets, (0, 0))
     for row in versions:
         if row["kind"] != NOTHING:
             objects, size = counted[row["bucket_id"]]

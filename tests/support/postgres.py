@@ -10,60 +10,73 @@ import os
 import shutil
 import signal
 import subprocess
+import tempfile
 from pathlib import Path
 
+import psycopg
 import pytest
+from psycopg import sql
 
-from nova_wsgi.testing import Listening, LiveServer, free_port
+from nova_wsgi.testing import LiveServer, LogLine, free_port
 
 DEBIAN = Path("/usr/lib/postgresql")
 USER = "postgres"
+SETTINGS = {"listen_addresses": "127.0.0.1", "unix_socket_directories": "", "fsync": "off", "jit": "off"}
 
 
 class Postgres:
     """A server that can be stopped and started again, with what it holds, at the same ``url``."""
 
-    def __init__(self, folder: Path) -> None:
-        self._bin = max(DEBIAN.glob("*/bin"), key=lambda path: int(path.parent.name))
-        self._as_user = ["setpriv", f"--reuid={USER}", f"--regid={USER}", "--clear-groups"] if os.getuid() == 0 else []
-        self._data = folder / "data"
+    def __init__(self) -> None:
+        self._folder = tempfile.TemporaryDirectory(prefix="nova-postgres-")  # pytest's folders are closed to its user
+        self._data = Path(self._folder.name) / "data"
+        self._programs = max(DEBIAN.glob("*/bin"), key=lambda path: int(path.parent.name))
+        self._as_user: list[str] = []
+        if os.getuid() == 0:
+            self._as_user = ["setpriv", f"--reuid={USER}", f"--regid={USER}", "--clear-groups"]
+            shutil.chown(self._folder.name, USER, USER)
         self._port = free_port()
         self._server: LiveServer | None = None
         self.url = f"postgresql://{USER}@127.0.0.1:{self._port}/postgres"
-        self._data.mkdir(mode=0o700)
-        if self._as_user:
-            shutil.chown(self._data, USER, USER)
-            for parent in (folder, *folder.parents):  # pytest's folders are for their owner alone
-                if parent.owner() == "root" and parent.is_relative_to("/tmp") and parent != Path("/tmp"):
-                    parent.chmod(parent.stat().st_mode | 0o011)
-        command = [*self._as_user, self._bin / "initdb", "-D", self._data, "-U", USER, "-A", "trust", "--no-sync", "-N"]
-        subprocess.run(command, check=True, capture_output=True, timeout=60, cwd="/")
+        initdb = [*self._as_user, self._programs / "initdb", "-D", self._data, "-U", USER, "-A", "trust", "--no-sync"]
+        subprocess.run([*initdb, "-E", "UTF8"], check=True, capture_output=True, timeout=60, cwd="/")
 
     def start(self) -> None:
         """Start it, with what it held when it stopped; returns when it takes connections."""
         assert self._server is None
-        settings = {"listen_addresses": "127.0.0.1", "port": self._port, "unix_socket_directories": "", "fsync": "off"}
-        options = [text for name, value in settings.items() for text in ("-c", f"{name}={value}")]
-        command = [*self._as_user, self._bin / "postgres", "-D", self._data, *options]
-        self._server = LiveServer(command, ready=Listening(self._port), cwd="/")
+        options = [text for name, value in SETTINGS.items() for text in ("-c", f"{name}={value}")]
+        command = [*self._as_user, self._programs / "postgres", "-D", self._data, "-p", str(self._port), *options]
+        self._server = LiveServer(command, ready=LogLine("ready to accept connections"), cwd="/")
 
     def stop(self) -> None:
-        """Stop it at once, its connections with it."""
+        """Stop it, and end its connections."""
         server, self._server = self._server, None
         if server is not None:
             server.stop(signal.SIGINT)
 
     def make_database(self, name: str) -> str:
         """Make an empty database; its URL."""
-        import psycopg
-
         with psycopg.connect(self.url, autocommit=True) as connection:
-            connection.execute(f'CREATE DATABASE "{name}"')  # type: ignore[call-overload]
+            connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
         return self.url.removesuffix("postgres") + name
 
+    def close(self) -> None:
+        """End it and all that belongs to it."""
+        self.stop()
+        self._folder.cleanup()
 
-def require() -> None:
-    """Skip the test where PostgreSQL is not installed; in CI that is a failure."""
-    missing = "PostgreSQL is not installed: apt-get install postgresql"
+
+def started_postgres() -> Postgres:
+    """A server that runs. Skips the test, or under CI fails it, when PostgreSQL is not installed."""
     if not list(DEBIAN.glob("*/bin/initdb")):
-        pytest.fail(missing) if os.environ.get("CI") == "true" else pytest.skip(missing)
+        reason = "no PostgreSQL to test against: apt-get install postgresql"
+        if os.environ.get("CI") == "true":
+            pytest.fail(reason)
+        pytest.skip(reason)
+    server = Postgres()
+    try:
+        server.start()
+    except BaseException:
+        server.close()
+        raise
+    return server

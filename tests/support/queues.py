@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import sys
 import uuid
+from pathlib import Path
 from typing import Any
 
 from nova_wsgi import green, logs, rpc
@@ -11,6 +13,7 @@ from nova_wsgi.errors import NovaError
 from nova_wsgi.manager import Manager
 from nova_wsgi.rpc.amqp import AmqpTransport
 from nova_wsgi.rpc.embedded import EmbeddedTransport
+from nova_wsgi.testing import LiveServer, Notified, wait_until
 
 DRIVERS = ("embedded", "sockets", "amqp")
 
@@ -122,3 +125,34 @@ class Site:
     def close(self) -> None:
         """Close everything that was opened."""
         self._open.close()
+
+
+# -- a consumer in a process of its own ------------------------------------------------------------------------------
+
+PROGRAM = Path(__file__).parents[1] / "nova_wsgi" / "programs" / "queue_worker.py"
+PROGRAM_TOPIC = "queue-worker"
+
+
+class Worker(LiveServer):
+    """``programs/queue_worker.py``, running; ``folder`` is where it notes what it does."""
+
+    def __init__(self, folder: Path, url: str, *options: str, **settings: Any) -> None:
+        folder.mkdir(exist_ok=True)
+        self.folder = folder
+        command = [sys.executable, PROGRAM, f"--rpc-url={url}", *options]
+        super().__init__(command, ready=Notified(""), environ={"QUEUE_FOLDER": str(folder)}, **settings)
+
+    def said(self, word: str) -> list[str]:
+        """What it has noted under a word."""
+        with contextlib.suppress(FileNotFoundError):
+            return (self.folder / word).read_text().splitlines()
+        return []
+
+    def wait_said(self, word: str, count: int = 1, timeout_s: float = 10.0) -> list[str]:
+        """Wait until it has noted as many."""
+        wait_until(lambda: len(self.said(word)) >= count, timeout_s, what=f"{count} lines of {word}")
+        return self.said(word)
+
+    def open_gate(self) -> None:
+        """Let what it holds go on."""
+        (self.folder / "gate").touch()

@@ -11,6 +11,7 @@ import shutil
 import uuid
 from pathlib import Path
 
+import kombu
 import pytest
 
 from nova_wsgi.testing import Listening, LiveServer, Notified, free_port
@@ -77,6 +78,17 @@ class RabbitMQ:
         server, self._server = self._server, None
         with server:
             server.stop()
+
+    def ensure_started(self) -> None:
+        """Start it if a test that failed has left it stopped."""
+        if self._server is None:
+            self.start()
+
+    def forget(self, *queues: str) -> None:
+        """Remove queues with what is in them."""
+        with kombu.Connection(self.url) as connection:
+            for name in queues:
+                connection.default_channel.queue_delete(name)
 
     def close(self) -> None:
         """End it and all that belongs to it."""

@@ -73,12 +73,8 @@ class ListingController(Controller):
         """Answer keys behind the continuation token or ``start-after``; owners on request."""
         encoding, encode = read_encoding(req)
         token = req.query.get("continuation-token")
-        if token == "":
-            raise InvalidArgument(
-                "The continuation token provided is incorrect", argument_name="continuation-token", argument_value=""
-            )
         start_after = req.query.get("start-after", "")
-        query = self._read_query(req, after=start_after if token is None else decode_token(token))
+        query = self._read_query(req, after=decode_token(token) if token else start_after)
         page = self._objects.list(req.bucket, query)
         return render_listing_v2(
             req.bucket_name,

@@ -82,7 +82,6 @@ NOT_OFFERED: tuple[Operation, ...] = (
     row("GetBucketWebsite", "GET /{bucket}?website", action="s3:GetBucketWebsite"),
     row("GetObjectAcl", "GET /{bucket}/{key}?acl", action="s3:GetObjectAcl"),
     row("GetObjectAnnotation", "GET /{bucket}/{key}?annotation&annotationName", action="s3:GetObjectAnnotation"),
-    row("GetObjectTorrent", "GET /{bucket}/{key}?torrent", action="s3:GetObjectTorrent"),
     row("GetPublicAccessBlock", "GET /{bucket}?publicAccessBlock", action="s3:GetBucketPublicAccessBlock"),
     row("ListBucketAnalyticsConfigurations", "GET /{bucket}?analytics", action="s3:GetAnalyticsConfiguration"),
     row(

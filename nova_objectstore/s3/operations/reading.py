@@ -8,18 +8,18 @@ from typing import NamedTuple
 
 from nova_objectstore.domain.egress import Egress
 from nova_objectstore.domain.objects import Objects
-from nova_objectstore.errors import DataMissing, InvalidArgument
+from nova_objectstore.errors import DataMissing, InvalidArgument, InvalidPart, NoSuchKey
 from nova_objectstore.limits import PART_NUMBER_MAX
 from nova_objectstore.s3.answer import Answer, Headers, xml_answer
 from nova_objectstore.s3.conditions import NO_CONDITIONS, read_conditions
 from nova_objectstore.s3.dates import http_date
-from nova_objectstore.s3.faults import InvalidPartNumber, MarkerNotReadable, NotModified
+from nova_objectstore.s3.faults import MarkerNotReadable, NotModified
 from nova_objectstore.s3.object_headers import answer_headers, checksum_headers, refuse_not_offered, shown_version
 from nova_objectstore.s3.operation import Controller, operation
 from nova_objectstore.s3.ranges import parse_range, range_applies
 from nova_objectstore.s3.render import render_attributes
 from nova_objectstore.s3.request import S3Request
-from nova_objectstore.types import Checksum, Version
+from nova_objectstore.types import Checksum, Part, Version
 
 # RFC 9110 section 15.4.5: what a 304 repeats, beside ETag and Last-Modified.
 NOT_MODIFIED_HEADERS = frozenset(("Cache-Control", "Expires"))
@@ -94,6 +94,12 @@ class ReadingController(Controller):
         headers = [("Last-Modified", http_date(version.modified_us))]
         return xml_answer(200, document, headers + shown_version(req, version))
 
+    @operation("GetObjectTorrent", "GET /{bucket}/{key}?torrent", action="s3:GetObjectTorrent")
+    def get_object_torrent(self, req: S3Request) -> Answer:
+        """No object has a torrent: S3 gave BitTorrent up, and so the torrent of a key is never there."""
+        self._open(req, inline=False)
+        raise NoSuchKey(key=req.key)
+
     def _open(self, req: S3Request, *, inline: bool) -> Version:
         """The version asked for, past its conditions. Raises NotModified, PreconditionFailed, MarkerNotReadable."""
         refuse_not_offered(req)
@@ -134,13 +140,13 @@ class ReadingController(Controller):
             return Extent(0, version.size - 1, is_partial=version.size > 0, checksum=version.checksum)
         part = self._objects.part(version, number) if version.parts_count else None
         if part is None:
-            raise InvalidPartNumber(part_number_requested=number, actual_part_count=version.parts_count or 1)
+            raise InvalidPart(part_number=number)
         first = part.offset
         return Extent(
             first,
             first + part.size - 1,
             is_partial=True,
-            checksum=part.checksum,
+            checksum=_part_checksum(version, part),
             parts_count=version.parts_count,
         )
 
@@ -154,6 +160,13 @@ class ReadingController(Controller):
         if extent.checksum is not None and req.header("x-amz-checksum-mode").upper() == "ENABLED":
             headers.extend(checksum_headers(extent.checksum))
         return headers + shown_version(req, version)
+
+
+def _part_checksum(version: Version, part: Part) -> Checksum | None:
+    """A part's checksum; the type told with it is that of the object."""
+    if part.checksum is None or version.checksum is None:
+        return part.checksum
+    return part.checksum._replace(type=version.checksum.type)
 
 
 def _header_int(req: S3Request, name: str, default: int) -> int:

@@ -11,11 +11,11 @@ from nova_objectstore.errors import InvalidArgument, InvalidRequest, MalformedXM
 from nova_objectstore.limits import COPY_SIZE_MAX, LIST_KEYS_MAX, PART_NUMBER_MAX
 from nova_objectstore.s3 import xml
 from nova_objectstore.s3.answer import Answer, empty_answer, xml_answer
-from nova_objectstore.s3.body import open_body
+from nova_objectstore.s3.body import open_body, read_document
 from nova_objectstore.s3.checksums import VALUE_HEADERS, read_upload_checksum
 from nova_objectstore.s3.conditions import write_condition
 from nova_objectstore.s3.object_headers import checksum_headers, read_spec, refuse_not_offered, version_headers
-from nova_objectstore.s3.operation import STREAM, XML, Controller, operation
+from nova_objectstore.s3.operation import STREAM, Controller, operation
 from nova_objectstore.s3.operations.copying import CopySources
 from nova_objectstore.s3.operations.listings import read_encoding
 from nova_objectstore.s3.ranges import parse_copy_range
@@ -90,14 +90,14 @@ class UploadController(Controller):
             headers.append(("x-amz-copy-source-version-id", source.version_id))
         return xml_answer(200, render_copy("CopyPartResult", part.etag, part.modified_us, part.checksum), headers)
 
-    @operation("CompleteMultipartUpload", "POST /{bucket}/{key}?uploadId", action="s3:PutObject", body=XML)
+    @operation("CompleteMultipartUpload", "POST /{bucket}/{key}?uploadId", action="s3:PutObject", body=STREAM)
     def complete_multipart_upload(self, req: S3Request) -> Answer:
         """Make the listed parts the key's current object."""
         version = self._uploads.complete(
             req.bucket,
             req.key,
             req.query["uploadId"],
-            _read_parts(req.body),
+            _read_parts(read_document(req, claimed=False)),
             claim=_read_claim(req),
             condition=write_condition(req.headers),
         )

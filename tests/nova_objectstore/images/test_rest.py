@@ -232,7 +232,7 @@ def test_removing(house, target):
     answer = house.ask("DELETE", target.format(image_id))
     assert (answer.status, answer.body) == (204, b"")
     assert house.ask("GET", "/_images/").json() == []
-    assert house.ask("GET", f"/_images/{image_id}").status == 409
+    assert house.ask("GET", f"/_images/{image_id}").status == 404
     assert house.ask("DELETE", target.format(image_id)).status == 404
     assert len(house.store.garbage) == 1
 

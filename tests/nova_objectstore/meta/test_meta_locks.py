@@ -93,9 +93,7 @@ def test_a_retention_can_be_set_and_extended(meta):
     until = meta.now_us + HOUR_US
 
     for mode, retain_until_us in [("GOVERNANCE", until), ("GOVERNANCE", until + 1), ("GOVERNANCE", until + 1)]:
-        meta.engine.set_retention(
-            bucket.id, "k", None, mode=mode, retain_until_us=retain_until_us, now_us=meta.now_us
-        )
+        meta.engine.set_retention(bucket.id, "k", None, mode=mode, retain_until_us=retain_until_us, now_us=meta.now_us)
 
     assert meta.engine.get_version(bucket.id, "k", put.version_id).lock == Lock("GOVERNANCE", until + 1)
 

@@ -83,7 +83,11 @@ def test_suspended_rename_replaces_null_versions_at_both_ends(meta):
 
     rename(meta, bucket, "old", "new")
 
-    assert history(meta, bucket) == [("new", "null", moved.etag), ("new", kept.version_id, "kept"), ("old", "null", None)]
+    assert history(meta, bucket) == [
+        ("new", "null", moved.etag),
+        ("new", kept.version_id, "kept"),
+        ("old", "null", None),
+    ]
     assert sorted(meta.garbage()) == ["new-null", "old-null"]
     assert meta.engine.get_version(bucket.id, "new").content.ref == "moved"
 

@@ -83,7 +83,9 @@ def test_parts_are_listed_by_number_in_pages_and_replaced(meta):
     checksum = Checksum("CRC32", "FULL_OBJECT", "AAAA")
     small = Content(ContentKind.INLINE, inline=b"small")
     put_parts(meta, bucket, "k", "upload", new_part(7), new_part(10_000, 5, content=small), new_part(2, 5 << 30))
-    put_parts(meta, bucket, "k", "upload", new_part(7, 9, checksum=checksum, content=Content(ContentKind.DATA, "again")))
+    put_parts(
+        meta, bucket, "k", "upload", new_part(7, 9, checksum=checksum, content=Content(ContentKind.DATA, "again"))
+    )
     put_parts(meta, bucket, "k", "upload", new_part(2, 5, content=small))
     named = Content(ContentKind.DATA, "named")
     put_parts(meta, bucket, "k", "upload", new_part(2, 3, content=named, extra={"e": "f"}))
@@ -104,7 +106,9 @@ def test_an_aborted_upload_is_gone_and_its_parts_are_garbage(meta):
     bucket = meta.bucket()
     meta.begin(bucket, "k", "upload-1")
     meta.begin(bucket, "k", "upload-2")
-    put_parts(meta, bucket, "k", "upload-1", new_part(1), new_part(2, 1, content=Content(ContentKind.INLINE, inline=b"x")))
+    put_parts(
+        meta, bucket, "k", "upload-1", new_part(1), new_part(2, 1, content=Content(ContentKind.INLINE, inline=b"x"))
+    )
     put_parts(meta, bucket, "k", "upload-2", new_part(1, content=Content(ContentKind.DATA, "kept")))
 
     meta.engine.abort_upload(bucket.id, "k", "upload-1", now_us=77)
@@ -124,7 +128,9 @@ def test_chosen_parts_become_the_object_and_the_others_garbage(meta, versioning)
     old = meta.put_data(bucket, "k", "old")
     meta.begin(bucket, "k", "upload")
     tail = Content(ContentKind.INLINE, inline=b"tail")
-    put_parts(meta, bucket, "k", "upload", new_part(1, 100), new_part(3, 200), new_part(4), new_part(9, 4, content=tail))
+    put_parts(
+        meta, bucket, "k", "upload", new_part(1, 100), new_part(3, 200), new_part(4), new_part(9, 4, content=tail)
+    )
     parts = [part for part in meta.engine.list_parts(bucket.id, "k", "upload") if part.number != 4]
 
     version = complete(meta, bucket, "k", "upload", parts, etag="whole-3")
@@ -236,7 +242,9 @@ def test_completed_uploads_are_forgotten_after_a_day(meta):
     bucket = meta.bucket()
     for number in range(3):
         meta.begin(bucket, f"k{number}", f"upload-{number}")
-        put_parts(meta, bucket, f"k{number}", f"upload-{number}", new_part(1, content=Content(ContentKind.DATA, f"r{number}")))
+        put_parts(
+            meta, bucket, f"k{number}", f"upload-{number}", new_part(1, content=Content(ContentKind.DATA, f"r{number}"))
+        )
         parts = meta.engine.list_parts(bucket.id, f"k{number}", f"upload-{number}")
         complete(meta, bucket, f"k{number}", f"upload-{number}", parts)
         meta.tick(DAY_US * 2 // 3)
@@ -278,7 +286,13 @@ def test_a_byte_range_finds_the_parts_it_touches(shared_meta, range_bucket, data
     upload_id = f"upload-{meta.tick()}"
     meta.begin(bucket, "k", upload_id)
     for number, size in enumerate(sizes, 1):
-        put_parts(meta, bucket, "k", upload_id, new_part(number, size, content=Content(ContentKind.DATA, f"{upload_id}-{number}")))
+        put_parts(
+            meta,
+            bucket,
+            "k",
+            upload_id,
+            new_part(number, size, content=Content(ContentKind.DATA, f"{upload_id}-{number}")),
+        )
     version = complete(meta, bucket, "k", upload_id, meta.engine.list_parts(bucket.id, "k", upload_id))
     owners = [number for number, size in enumerate(sizes, 1) for _ in range(size)]
     assert version.size == len(owners)

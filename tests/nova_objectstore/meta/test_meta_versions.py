@@ -96,7 +96,9 @@ def test_data_is_named_not_read(meta):
     assert (got.content, got.size) == (Content(ContentKind.DATA, "ref-1"), 5 << 40)
 
 
-@pytest.mark.parametrize("key", ["k", "/", "//x", "a\nb\r\t", "…/\U0010ffff\uffff\ue000", " ", "x" * 1024, "%00", "é", "e\u0301"])
+@pytest.mark.parametrize(
+    "key", ["k", "/", "//x", "a\nb\r\t", "…/\U0010ffff\uffff\ue000", " ", "x" * 1024, "%00", "é", "e\u0301"]
+)
 def test_every_key_is_itself(meta, key):
     bucket = meta.bucket()
     meta.put(bucket, key, b"mine")

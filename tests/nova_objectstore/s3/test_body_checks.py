@@ -110,11 +110,16 @@ def test_a_digest_is_computed_once():
 
 
 @pytest.mark.parametrize(
+    "headers", [{"x-amz-checksum-crc32": "abc"}, {"x-amz-checksum-crc32": ""}, {"x-amz-checksum-sha256": "NhCmhg=="}]
+)
+def test_a_value_that_no_body_can_have(headers):
+    with pytest.raises(BadDigest, match="header is invalid"):
+        read_claim(headers)
+
+
+@pytest.mark.parametrize(
     ("headers", "message"),
     [
-        ({"x-amz-checksum-crc32": "abc"}, "Value for x-amz-checksum-crc32 header is invalid"),
-        ({"x-amz-checksum-crc32": ""}, "Value for x-amz-checksum-crc32 header is invalid"),
-        ({"x-amz-checksum-sha256": "NhCmhg=="}, "Value for x-amz-checksum-sha256 header is invalid"),
         ({"x-amz-checksum-sha9": "NhCmhg=="}, "algorithm type you specified"),
         ({"x-amz-checksum-crc32": "NhCmhg==", "x-amz-checksum-sha1": "x"}, "Multiple checksum Types"),
         ({"x-amz-checksum-crc32": "NhCmhg==", "x-amz-trailer": "x-amz-checksum-crc32"}, "Multiple checksum Types"),

@@ -10,6 +10,7 @@ context.configure(
     connection=context.config.attributes["connection"],
     target_metadata=metadata,
     render_as_batch=True,  # SQLite changes most things of a table by copying it
+    transactional_ddl=True,  # SQLite can, once a transaction has begun
     transaction_per_migration=False,
 )
 with context.begin_transaction():

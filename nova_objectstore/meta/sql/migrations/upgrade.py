@@ -22,12 +22,14 @@ def upgrade_sqlite(connection: sqlite3.Connection, revision: str) -> None:
     """Migrate to ``revision`` in one transaction of a connection in autocommit mode; all of it happens, or nothing."""
     engine = sa.create_engine("sqlite://", creator=lambda: connection, poolclass=StaticPool)
     config = make_config()
-    connection.execute("BEGIN IMMEDIATE")
     try:
         with engine.connect() as bound:
+            bound.exec_driver_sql("BEGIN IMMEDIATE")  # the driver itself begins none before DDL
             config.attributes["connection"] = bound
             command.upgrade(config, revision)
             bound.commit()
+    except sa.exc.DBAPIError as error:
+        raise error.orig or error from error  # the engine knows its driver's errors, not SQLAlchemy's
     finally:
         if connection.in_transaction:
             connection.execute("ROLLBACK")
