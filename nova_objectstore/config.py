@@ -51,7 +51,12 @@ STORAGE = Section(
 S3 = Section(
     "S3",
     (
-        cfg.StrOpt("s3_region", default="us-east-1", help="Region that clients must sign for and that buckets lie in."),
+        cfg.StrOpt(
+            "s3_region",
+            default="us-east-1",
+            regex=r"^[A-Za-z0-9._-]+$",  # it stands in signatures' scopes, between slashes
+            help="Region that clients must sign for and that buckets lie in.",
+        ),
         cfg.ListOpt(
             "s3_domain",
             default=[],

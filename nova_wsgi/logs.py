@@ -34,6 +34,7 @@ from nova_wsgi.errors import ConfigError
 
 NO_REQUEST = "-"
 ACCESS_FLUSH_S = 0.2  # how long a line may wait: long enough that a flush carries many, short enough to watch live
+FLUSH_WAIT_MAX_S = 2.0  # at exit, for a write that has begun
 ACCESS_BUFFER_MAX = 8 << 20  # bytes waiting for a disk that does not answer; lines beyond are dropped and counted
 PIPE_WRITE_MAX = select.PIPE_BUF  # a pipe keeps writes up to this size whole (pipe(7))
 
@@ -245,6 +246,7 @@ class AccessLog:
         self._lines: list[str] = []
         self._size = 0
         self._scheduled = False
+        self._writing = False  # a native thread is at it
 
     def write(self, line: str) -> None:
         """Take a line (without its end). Never blocks; a control character in it is escaped."""
@@ -258,7 +260,10 @@ class AccessLog:
             green.spawn_after(ACCESS_FLUSH_S, self._flush_soon)
 
     def flush(self) -> None:
-        """Write what waits, now, in this thread; at exit, and before a file is opened again."""
+        """Write what waits, now, in this thread; at exit, and before a file is opened again. Raises OSError."""
+        deadline = time.monotonic() + FLUSH_WAIT_MAX_S
+        while self._writing and time.monotonic() < deadline:
+            green.sleep(0.002)
         data = self._take()
         if data and self._file is not None:
             self._file.write(data)
@@ -268,11 +273,12 @@ class AccessLog:
         try:
             data = self._take()
             if data and self._file is not None:
+                self._writing = True
                 green.run_native(self._file.write, data)
         except OSError as error:
             logging.getLogger(__name__).error("the access log cannot be written: %s", error)
         finally:
-            self._scheduled = False
+            self._scheduled = self._writing = False
             if self._lines:
                 self._scheduled = True
                 green.spawn_after(ACCESS_FLUSH_S, self._flush_soon)
@@ -288,7 +294,7 @@ class AccessLog:
 
     def renew(self) -> None:
         """In a forked child: what the parent had not written yet is the parent's to write."""
-        self._lines, self._size, self._scheduled = [], 0, False
+        self._lines, self._size, self._scheduled, self._writing = [], 0, False, False
 
 
 # -- set-up --------------------------------------------------------------------------------------------------------
@@ -389,3 +395,4 @@ def _make_cheaper() -> None:
     logging.logThreads = False
     logging.logProcesses = False
     logging.logMultiprocessing = False
+    vars(logging)["logAsyncioTasks"] = False  # from Python 3.12 on

@@ -105,12 +105,18 @@ def held(handled: Iterable[int] = HANDLED) -> Iterator[None]:
 # -- what runs ------------------------------------------------------------------------------------------------------
 
 
+def stacks() -> Iterator[tuple[str, str]]:
+    """Yield (who, the stack) of every greenthread but the calling one, and of every native thread."""
+    for name, frame in green.suspended():
+        yield f"greenthread {name}", _stack(frame)
+    for ident, frame in sys._current_frames().items():
+        yield f"native thread {ident}", _stack(frame)
+
+
 def dump_stacks() -> None:
     """SIGUSR2: write the stack of every greenthread and native thread to the log."""
-    for name, frame in green.suspended():
-        log.warning("greenthread %s\n%s", name, _stack(frame))
-    for ident, frame in sys._current_frames().items():
-        log.warning("native thread %d\n%s", ident, _stack(frame))
+    for who, stack in stacks():
+        log.warning("%s\n%s", who, stack)
 
 
 def dump_on_abort() -> None:

@@ -196,6 +196,7 @@ class Supervisor:
             slot.due_at = time.monotonic() + NAP_MAX_S  # many still end: wait for one
             return None
         read_fd, write_fd = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
+        _flush_output()  # or the child would write it once more
         try:
             with held(SUPERVISED):
                 pid = os.fork()
@@ -229,8 +230,7 @@ class Supervisor:
             log.exception("a worker of %s failed", slot.service.topic)
         finally:
             logs.flush()
-            with contextlib.suppress(OSError, ValueError):
-                sys.stdout.flush()
+            _flush_output()
             os._exit(status)
 
     def _leave_parent(self, slot: Slot, other_end_fd: int) -> SignalQueue:
@@ -488,3 +488,9 @@ class Supervisor:
         os.close(self._life_write)
         os.close(self._life_read)
         self._signals.silence()
+
+
+def _flush_output() -> None:
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(OSError, ValueError, AttributeError):  # closed, broken, or none
+            stream.flush()

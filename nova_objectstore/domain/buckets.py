@@ -24,9 +24,10 @@ class Buckets:
         self._epoch = -1
         self._by_name: dict[str, Bucket | None] = {}
 
-    def find(self, name: str) -> Bucket:
-        """The bucket of that name. Raises NoSuchBucket."""
-        epoch = self._meta.epoch()
+    def find(self, name: str, *, epoch: int | None = None) -> Bucket:
+        """The bucket of that name. Raises NoSuchBucket. ``epoch`` is the engine's, for callers that have just read it."""
+        if epoch is None:
+            epoch = self._meta.epoch()
         if epoch != self._epoch:
             self._by_name.clear()
             self._epoch = epoch

@@ -28,9 +28,12 @@ class Identities:
         self._by_key: dict[str, Identity | None] = {}
         self._accounts: dict[str, Account] = {}
 
-    def find(self, access_key: str) -> Identity | None:
-        """The identity behind an access key; None when there is none or it is switched off."""
-        self._refresh()
+    def find(self, access_key: str, *, epoch: int | None = None) -> Identity | None:
+        """The identity behind an access key; None when there is none or it is switched off.
+
+        ``epoch`` is the engine's, for callers that have just read it.
+        """
+        self._refresh(epoch)
         try:
             return self._by_key[access_key]
         except KeyError:
@@ -40,10 +43,9 @@ class Identities:
         self._by_key[access_key] = identity
         return identity
 
-    def secret(self, access_key: str) -> str | None:
-        """The secret of an access key, for a signature to be checked with; None as ``find``."""
-        identity = self.find(access_key)
-        return identity.key.secret_key if identity else None
+    def epoch(self) -> int:
+        """The engine's epoch, to be read once a request."""
+        return self._meta.epoch()
 
     def account(self, account_id: str) -> Account:
         """An account by its id. Raises NoSuchAccount."""
@@ -53,8 +55,9 @@ class Identities:
             account = self._accounts[account_id] = self._meta.find_account(account_id)
         return account
 
-    def _refresh(self) -> None:
-        epoch = self._meta.epoch()
+    def _refresh(self, epoch: int | None = None) -> None:
+        if epoch is None:
+            epoch = self._meta.epoch()
         if epoch != self._epoch:
             self._by_key.clear()
             self._accounts.clear()

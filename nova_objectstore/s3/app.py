@@ -87,7 +87,7 @@ class S3App:
     def _open_bucket(self, req: S3Request, bound: Bound) -> None:
         if req.scope is Scope.SERVICE or bound.operation.name == "CreateBucket":
             return
-        req.bucket = self._buckets.find(req.bucket_name)
+        req.bucket = self._buckets.find(req.bucket_name, epoch=req.epoch)
         expected = req.headers.get("x-amz-expected-bucket-owner")
         if expected is not None and expected != req.bucket.owner_id:
             raise AccessDenied

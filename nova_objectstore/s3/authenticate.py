@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from nova_objectstore.domain.identities import Identities
-from nova_objectstore.errors import InvalidAccessKeyId, InvalidToken
+from nova_objectstore.domain.identities import Identities, Identity
+from nova_objectstore.errors import InvalidToken
 from nova_objectstore.s3.auth import WireRequest, authenticate
 from nova_objectstore.s3.request import S3Request
 from nova_objectstore.types import ANONYMOUS, Principal
@@ -24,9 +24,17 @@ class Authenticator:
 
         Raises what a bad signature raises (``s3/auth``), InvalidAccessKeyId, InvalidToken.
         """
+        req.epoch = epoch = self._identities.epoch()
+        identity: Identity | None = None
+
+        def find_secret(access_key: str) -> str | None:
+            nonlocal identity
+            identity = self._identities.find(access_key, epoch=epoch)
+            return identity.key.secret_key if identity is not None else None
+
         signed = authenticate(
             WireRequest(req.method, req.raw_path, req.query_string, req.headers),
-            lookup=self._identities.secret,
+            lookup=find_secret,
             region=self._region,
             now_s=self._clock_s(),
             bucket=req.bucket_name if req.is_virtual else "",
@@ -36,7 +44,5 @@ class Authenticator:
             return ANONYMOUS
         if signed.session_token is not None:
             raise InvalidToken  # no session was ever given out
-        identity = self._identities.find(signed.access_key)
-        if identity is None:  # deleted between the two look-ups
-            raise InvalidAccessKeyId(aws_access_key_id=signed.access_key)
+        assert identity is not None, "a signature is verified with somebody's secret"
         return identity.principal

@@ -67,7 +67,7 @@ class S3Request:
     """One request. The pipeline fills ``operation``, ``principal`` and ``bucket`` in before an operation sees it."""
 
     __slots__ = (
-        "auth", "body", "bucket", "bucket_name", "environ", "headers", "is_virtual", "key", "method", "operation",
+        "auth", "body", "bucket", "bucket_name", "environ", "epoch", "headers", "is_virtual", "key", "method", "operation",
         "principal", "query", "query_string", "raw_path", "request_id", "scope",
     )  # fmt: skip
 
@@ -87,6 +87,7 @@ class S3Request:
         self.principal: Principal = ANONYMOUS
         self.bucket: Bucket = None  # type: ignore[assignment]  # there for every operation on a bucket or an object
         self.auth: Any = None
+        self.epoch: int | None = None  # the engine's, read once a request
         self.body: bytes = b""
 
     def header(self, name: str, default: str = "") -> str:

@@ -36,7 +36,9 @@ class PostgresqlDriver:
     begin_reading = "BEGIN READ ONLY"
     begin_writing = "BEGIN"
     # As a query of a table: to_regclass() may answer from a cache, and not see what was made while we waited.
-    find_schema = "SELECT 1 FROM pg_tables WHERE tablename = 'nova_services' AND schemaname = ANY (current_schemas(false))"
+    find_schema = (
+        "SELECT 1 FROM pg_tables WHERE tablename = 'nova_services' AND schemaname = ANY (current_schemas(false))"
+    )
     lock_schema = f"SELECT pg_advisory_xact_lock({_SCHEMA_LOCK})"
 
     def __init__(self, url: str) -> None:

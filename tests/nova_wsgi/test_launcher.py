@@ -129,6 +129,15 @@ def test_no_request_is_answered_before_init_host_returned():
         assert re.search(r"(?s)initialised hello.*begin /greet", server.output())
 
 
+@pytest.mark.parametrize("count", [1, 2])
+def test_a_stop_during_the_start_is_obeyed_after_it(count):
+    options = [f"--web-workers={count}"]
+    with launch(*options, environ={"LAUNCHED_INIT_S": "0.5"}, ready=LogLine(LISTENS)) as server:
+        server.wait_for_output("init hello")
+        assert server.stop() == 0
+        assert server.output().count("cleanup hello") == server.output().count("initialised hello") >= 1
+
+
 def test_a_reload_moves_to_the_new_app_and_lets_the_old_one_finish(ini):
     with launch(f"--api-paste-config={ini}") as server:
         request = begun(server, "/greet?after=0.7")

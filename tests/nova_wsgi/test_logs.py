@@ -176,6 +176,17 @@ def test_access_lines_that_come_while_others_are_written_follow(setup, tmp_path)
         wait_until(lambda: f"line {number}\n" in path.read_text(), 2)  # noqa: B023  it is called in this turn
 
 
+def test_a_flush_waits_for_the_write_that_has_begun(setup, tmp_path):
+    path = tmp_path / "access"
+    setup(f"--access-log-file={path}")
+    access = logs.access_log()
+    access.write("first")
+    wait_until(lambda: access._writing or "first" in path.read_text(), 2)
+    access.write("second")
+    logs.flush()
+    assert path.read_text() == "first\nsecond\n"
+
+
 def test_an_access_line_is_one_line(setup, tmp_path):
     path = tmp_path / "access"
     setup(f"--access-log-file={path}")

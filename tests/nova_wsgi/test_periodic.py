@@ -88,5 +88,5 @@ def test_a_lease_is_held_by_one_process_and_free_when_that_is_gone(tmp_path, nam
 
 
 def test_a_place_where_no_lease_can_be_kept_is_told():
-    with pytest.raises(ConfigError, match="^/nowhere/leases: cannot keep leases there: No such file or directory$"):
+    with pytest.raises(ConfigError, match=r"^/nowhere/leases: cannot keep leases there: No such file or directory$"):
         HostLeases("/nowhere/leases")

@@ -275,7 +275,12 @@ def test_requests_are_in_flight_until_their_last_byte(web):
 def test_a_request_beyond_the_deadline_is_ended(web):
     one = web()
     one.service.start()
-    answer = green.spawn(lambda: pytest.raises((OSError, http.client.HTTPException), one.get, "web", "30"))
+
+    def lose():
+        with pytest.raises((OSError, http.client.HTTPException)):
+            one.get("web", "30")
+
+    answer = green.spawn(lose)
     wait_until(one.service.in_flight)
     began = time.monotonic()
     assert not one.service.stop(0.1)

@@ -1,6 +1,6 @@
-"""A process that writes metadata as fast as it can and says what was acknowledged: ``PATH NAME SECONDS``.
+"""A process that writes metadata as fast as it can and says what was acknowledged: ``PATH NAME SECONDS LOG``.
 
-Each line on its stdout is one acknowledged write, written at once: ``put KEY ETAG`` or ``count N`` (an If-Match increment of a
+Each line of the file LOG is one acknowledged write, written at once: ``put KEY ETAG`` or ``count N`` (an If-Match increment of a
 counter that all such processes share). Ends by itself after SECONDS, or is killed.
 """
 
@@ -20,10 +20,11 @@ CLIENTS = 8
 
 
 def main() -> None:
-    path, name, seconds = sys.argv[1:]
+    path, name, seconds, log = sys.argv[1:]
     engine = SqliteEngine(path)
     engine.open()
     bucket = engine.find_bucket("shared")
+    told = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
     until = time.monotonic() + float(seconds)
 
     def write(key: str, body: bytes, condition: WriteCondition) -> None:
@@ -32,7 +33,7 @@ def main() -> None:
         engine.put_version(bucket, new, condition)
 
     def say(line: str) -> None:
-        os.write(1, f"{line}\n".encode())
+        os.write(told, f"{line}\n".encode())
 
     def put(client: int) -> None:
         number = 0

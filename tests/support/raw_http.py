@@ -62,12 +62,12 @@ class Response:
 class Client:
     """One connection. Reads time out with an error instead of hanging the tests."""
 
-    def __init__(self, server: HttpServer, *, tls: Any = None, sock: Any = None) -> None:
-        address = server.socket.getsockname()
+    def __init__(self, server: HttpServer | None = None, *, tls: Any = None, sock: Any = None) -> None:
         if sock is None:
+            assert server is not None, "to a server, or on a socket that is connected already"
             sock = socket.socket(server.socket.family, socket.SOCK_STREAM)
             sock.settimeout(PATIENCE_S)
-            sock.connect(address)
+            sock.connect(server.socket.getsockname())
         self.sock = sock if tls is None else tls.wrap_socket(sock, server_hostname="localhost")
         self.received = b""
 

@@ -22,7 +22,7 @@ from typing import NamedTuple, Protocol
 from urllib.parse import quote
 
 from nova_objectstore.errors import EngineError, RequestTimeTooSkewed, StoreError
-from nova_objectstore.images.ec2.faults import AuthFailure, InvalidParameterValue, RequestExpired
+from nova_objectstore.images.ec2.faults import AuthFailure, Ec2Fault, InvalidParameterValue, RequestExpired
 from nova_objectstore.images.ec2.request import Ec2Request
 from nova_objectstore.limits import CLOCK_SKEW_MAX_S
 from nova_objectstore.types import Principal
@@ -59,17 +59,17 @@ class Authenticator:
         self._clock_s = clock_s
 
     def authenticate(self, request: Ec2Request) -> Principal:
-        """Who signed. Raises AuthFailure, RequestExpired, EngineError."""
+        """Who signed. Raises AuthFailure, RequestExpired, InvalidParameterValue (a time that is none), EngineError."""
         now_s = self._clock_s()
         try:
             principal = self._verify_v4(request, self._find, now_s=now_s)
-        except EngineError:
+            return verify_v2(request, self._find, now_s=now_s) if principal is None else principal
+        except (EngineError, Ec2Fault):
             raise
         except RequestTimeTooSkewed:
             raise RequestExpired("Request has expired.") from None
         except StoreError:
             raise AuthFailure from None
-        return verify_v2(request, self._find, now_s=now_s) if principal is None else principal
 
 
 def verify_v2(request: Ec2Request, find: FindCredentials, *, now_s: float) -> Principal:

@@ -7,6 +7,7 @@ import signal
 import sqlite3
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -97,9 +98,15 @@ def test_parts_race_the_end_of_their_upload(meta):
     meta.begin(bucket, "k", "upload")
 
     outcomes = at_once(
-        [lambda number=number: meta.engine.put_part(bucket.id, "k", "upload", new_part(number)) for number in range(1, 9)]
+        [
+            lambda number=number: meta.engine.put_part(bucket.id, "k", "upload", new_part(number))
+            for number in range(1, 9)
+        ]
         + [lambda: meta.engine.abort_upload(bucket.id, "k", "upload")]
-        + [lambda number=number: meta.engine.put_part(bucket.id, "k", "upload", new_part(number)) for number in range(9, 17)]
+        + [
+            lambda number=number: meta.engine.put_part(bucket.id, "k", "upload", new_part(number))
+            for number in range(9, 17)
+        ]
     )
 
     put = [number for number, outcome in enumerate(outcomes, 1) if outcome is None and number != 9]
@@ -204,10 +211,10 @@ def test_of_many_writers_on_two_engines_one_wins(tmp_path):
 # -- processes --------------------------------------------------------------------------------------------------------------------
 
 
-def start_writer(path: Path, name: str, seconds: float) -> subprocess.Popen[str]:
-    command = [sys.executable, metadata_writer.__file__, str(path), name, str(seconds)]
+def start_writer(directory: Path, name: str, seconds: float) -> subprocess.Popen[bytes]:
+    arguments = [directory / "metadata.sqlite", name, str(seconds), directory / f"{name}.log"]
     environ = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
-    return subprocess.Popen(command, stdout=subprocess.PIPE, env=environ, text=True)
+    return subprocess.Popen([sys.executable, metadata_writer.__file__, *arguments], env=environ)
 
 
 def acknowledged(*outputs: str) -> tuple[dict[str, str], list[int]]:
@@ -224,6 +231,13 @@ def acknowledged(*outputs: str) -> tuple[dict[str, str], list[int]]:
     return etags, counts
 
 
+def wait_until(condition, timeout_s: float = 10) -> None:
+    deadline = time.monotonic() + timeout_s
+    while not condition():
+        assert time.monotonic() < deadline
+        green.sleep(0.01)
+
+
 def number_of(etag: str) -> int:
     return int(etag.rpartition("-")[2])
 
@@ -233,14 +247,13 @@ def test_processes_write_side_by_side_and_one_may_be_killed(tmp_path, killed):
     with sqlite_metadata(tmp_path) as meta:
         bucket = meta.bucket("shared")
         meta.put(bucket, "counter", b"0", etag="0")
-        writers = [start_writer(tmp_path / "metadata.sqlite", name, 1.5) for name in ("one", "two")]
+        writers = [start_writer(tmp_path, name, 1.5) for name in ("one", "two")]
+        logs = [tmp_path / f"{name}.log" for name in ("one", "two")]
         if killed:
-            lines = "".join(writers[0].stdout.readline() for _ in range(100))
+            wait_until(lambda: logs[0].exists() and logs[0].read_text().count("\n") > 100)
             writers[0].send_signal(signal.SIGKILL)
-        outputs = [writer.communicate(timeout=30)[0] for writer in writers]
-        if killed:
-            outputs[0] = lines + outputs[0]
-        assert [writer.returncode for writer in writers] == [-signal.SIGKILL if killed else 0, 0]
+        assert [writer.wait(timeout=30) for writer in writers] == [-signal.SIGKILL if killed else 0, 0]
+        outputs = [log.read_text() for log in logs]
 
         etags, counts = acknowledged(*outputs)
         stored = {version.key: version.etag for version in all_objects(meta, bucket.id)}

@@ -222,9 +222,7 @@ def test_every_file_is_its_owners_alone(tmp_path):
     finally:
         os.umask(mask)
 
-    assert modes == dict.fromkeys(
-        [f"metadata.sqlite{end}" for end in ("", "-wal", "-shm", "-turn", "-writer")], 0o600
-    )
+    assert modes == dict.fromkeys([f"metadata.sqlite{end}" for end in ("", "-wal", "-shm", "-turn", "-writer")], 0o600)
 
 
 def test_opening_and_closing_twice(tmp_path):
@@ -299,6 +297,9 @@ def test_a_package_carries_what_is_read_at_run_time():
     package = Path(compiler.__file__).parent
     setup = (Path(__file__).parents[3] / "setup.py").read_text()
 
-    for path, pattern in (("compiled/sqlite.json", "meta/sql/compiled/*.json"), ("migrations/script.py.mako", "*.mako")):
+    for path, pattern in (
+        ("compiled/sqlite.json", "meta/sql/compiled/*.json"),
+        ("migrations/script.py.mako", "*.mako"),
+    ):
         assert (package / path).exists()
         assert pattern in setup

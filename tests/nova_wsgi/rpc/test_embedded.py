@@ -1,20 +1,24 @@
 """The queue without a broker: what it promises beyond the port."""
 
 import contextlib
+import json
 import os
 import resource
 import socket
 import stat
 import struct
+import subprocess
+import sys
 import time
 from pathlib import Path
 
 import pytest
-from support.queues import Recorder, Site
+from support.queues import PROGRAM, Recorder, Site
 
 from nova_wsgi import green, rpc
 from nova_wsgi.errors import ConfigError
 from nova_wsgi.rpc.embedded import EmbeddedTransport, consumers_here
+from nova_wsgi.rpc.messages import encode_message
 from nova_wsgi.rpc.rendezvous import Rendezvous
 from nova_wsgi.testing import wait_until
 
@@ -207,21 +211,8 @@ def test_within_a_process_no_socket_is_used_even_where_there_are_some(tmp_path):
 
 
 def test_a_forked_child_is_not_its_parents_consumer():
-    consumer = EmbeddedTransport().listen("forked", "host", rpc.Dispatcher(Recorder()).handle)
-    transport = EmbeddedTransport()
-    pid = os.fork()
-    if pid == 0:
-        green.after_fork()
-        status = 1
-        with contextlib.suppress(rpc.NoConsumer):
-            try:
-                rpc.Client(transport, "forked").call("where")
-            except AssertionError:  # the transport was made before the fork
-                status = 2
-            rpc.Client(EmbeddedTransport(), "forked").call("where")
-        os._exit(0 if status == 2 else 1)
-    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
-    consumer.close()
+    ran = subprocess.run([sys.executable, PROGRAM.with_name("queue_fork.py")], capture_output=True, timeout=20, check=True)
+    assert json.loads(ran.stdout) == {"parent": "answered", "inherited": "AssertionError", "own": "NoConsumer"}
 
 
 # -- bytes that are no messages
@@ -270,8 +261,6 @@ def test_a_sender_that_reads_no_answers_harms_nobody_else(embedded):
 
 
 def _frame(message):
-    from nova_wsgi.rpc.messages import encode_message
-
     data = encode_message(message, size_max=10_000)
     return struct.pack(">I", len(data)) + data
 

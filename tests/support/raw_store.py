@@ -1,0 +1,154 @@
+"""Raw requests to a running store, signed or not, byte for byte as a test wants them; and many clients at once."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import socket
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any, NamedTuple
+
+from support.raw_http import Client
+from support.store import ACCESS_KEY, REGION, SECRET_KEY, Store
+
+from nova_wsgi import green
+
+PATIENCE_S = 20.0  # how long one read or write of a client may take
+UNSIGNED = "UNSIGNED-PAYLOAD"
+EMPTY_SHA256 = hashlib.sha256(b"").hexdigest()
+
+
+# -- signing ----------------------------------------------------------------------------------------------------------
+
+
+def _hmac(key: bytes, text: str) -> bytes:
+    return hmac.digest(key, text.encode("latin-1"), "sha256")
+
+
+class Signed(NamedTuple):
+    """A request head, and what the signatures of its chunks go on from."""
+
+    head: bytes
+    signature: str
+    timestamp: str
+    scope: str
+
+    def sign_chunk(self, data: bytes, previous: str) -> str:
+        """AWS: "Signature calculations: transferring payload in multiple chunks"."""
+        to_sign = ("AWS4-HMAC-SHA256-PAYLOAD", self.timestamp, self.scope, previous, EMPTY_SHA256)
+        key = _signing_key(self.scope)
+        return _hmac(key, "\n".join((*to_sign, hashlib.sha256(data).hexdigest()))).hex()
+
+    def encode_chunks(self, *pieces: bytes) -> bytes:
+        """A body of signed chunks, closed by the empty one."""
+        previous, made = self.signature, []
+        for piece in (*pieces, b""):
+            previous = self.sign_chunk(piece, previous)
+            made.append(b"%x;chunk-signature=%s\r\n%s\r\n" % (len(piece), previous.encode(), piece))
+        return b"".join(made)
+
+
+def _signing_key(scope: str) -> bytes:
+    key = f"AWS4{SECRET_KEY}".encode()
+    for part in scope.split("/"):
+        key = _hmac(key, part)
+    return key
+
+
+def sign(
+    method: str,
+    target: str,
+    headers: Mapping[str, str] | None = None,
+    *,
+    host: str = "store.test",
+    payload: str = UNSIGNED,
+    unsigned: Mapping[str, str] | None = None,
+) -> Signed:
+    """A head with a SigV4 Authorization over ``headers``; ``unsigned`` are sent beside it, Content-Length among them.
+
+    ``target`` goes onto the wire as it is. Written from AWS's description, for itself: a second opinion on the store's.
+    """
+    timestamp = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime())
+    scope = f"{timestamp[:8]}/{REGION}/s3/aws4_request"
+    signed = {"host": host, "x-amz-content-sha256": payload, "x-amz-date": timestamp}
+    signed.update({name.lower(): value for name, value in (headers or {}).items()})
+    path, _, query = target.partition("?")
+    pairs = sorted(pair if "=" in pair else f"{pair}=" for pair in query.split("&") if pair)
+    names = ";".join(sorted(signed))
+    canonical_headers = "".join(f"{name}:{' '.join(signed[name].split())}\n" for name in sorted(signed))
+    canonical = "\n".join((method, path, "&".join(pairs), canonical_headers, names, payload))
+    digest = hashlib.sha256(canonical.encode("latin-1")).hexdigest()
+    signature = _hmac(_signing_key(scope), f"AWS4-HMAC-SHA256\n{timestamp}\n{scope}\n{digest}").hex()
+    authorization = (
+        f"AWS4-HMAC-SHA256 Credential={ACCESS_KEY}/{scope}, SignedHeaders={names}, Signature={signature}"
+    )  # fmt: skip
+    fields = {**signed, **(unsigned or {}), "Authorization": authorization}
+    lines = [f"{method} {target} HTTP/1.1", *(f"{name}: {value}" for name, value in fields.items())]
+    return Signed("\r\n".join((*lines, "\r\n")).encode("latin-1"), signature, timestamp, scope)
+
+
+def sign_put(target: str, size: int, headers: Mapping[str, str] | None = None) -> bytes:
+    """The head of an upload of ``size`` bytes, whatever they are."""
+    return sign("PUT", target, headers, unsigned={"Content-Length": str(size)}).head
+
+
+# -- connections --------------------------------------------------------------------------------------------------------
+
+
+def connect(store: Store, *, receive_buffer: int = 0, timeout_s: float = PATIENCE_S) -> Client:
+    """A connection to the store. A small ``receive_buffer`` (bytes) makes a reader that the server has to wait for."""
+    sock = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    if receive_buffer:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
+    sock.settimeout(timeout_s)
+    sock.connect(("127.0.0.1", store.port))
+    return Client(sock=sock)
+
+
+def read_error_code(body: bytes) -> str:
+    """The code in an error document; the document must look like one of AWS's."""
+    assert body.startswith(b'<?xml version="1.0" encoding="UTF-8"?>\n<Error>'), body[:200]
+    assert b"<RequestId>" in body
+    return body.partition(b"<Code>")[2].partition(b"</Code>")[0].decode()
+
+
+# -- many clients ---------------------------------------------------------------------------------------------------------
+
+
+class Load:
+    """Clients at work, each in a greenthread; ``goes_on`` until the test has seen enough, ``count`` what they did."""
+
+    def __init__(self) -> None:
+        self.goes_on = True
+        self.count = 0
+
+    def wait_for(self, more: int) -> None:
+        """Wait until the clients have done ``more`` than now."""
+        target, deadline = self.count + more, time.monotonic() + PATIENCE_S
+        while self.count < target:
+            assert time.monotonic() < deadline, f"{self.count - target + more} of {more} done in {PATIENCE_S} s"
+            green.sleep(0.01)
+
+
+@contextmanager
+def clients(number: int, work: Callable[[int, Load], Any]) -> Iterator[Load]:
+    """Run ``work(index, load)`` ``number`` times at once. When the block ends they end, and the first error is raised."""
+    load = Load()
+    running = [green.spawn(work, index, load) for index in range(number)]
+    try:
+        yield load
+    finally:
+        load.goes_on = False
+        outcomes = [_outcome(greenthread) for greenthread in running]
+    for error in filter(None, outcomes):
+        raise error
+
+
+def _outcome(greenthread: Any) -> Exception | None:
+    try:
+        greenthread.wait()
+    except Exception as error:  # noqa: BLE001  every client is waited for before the first failure is raised
+        return error
+    return None
