@@ -12,7 +12,8 @@ NovaError                             every error this house raises on purpose
 │   ├── HeadersTooLarge               431
 │   ├── UnsupportedTransferEncoding   501
 │   └── VersionNotSupported           505 an HTTP version other than 1.0 and 1.1
-└── ServiceBusy                       503 come back after ``retry_after_s``
+├── ServiceBusy                       503 come back after ``retry_after_s``
+└── QueueError                        a message between services did not get through: see nova_wsgi/rpc/errors.py
 """
 
 from __future__ import annotations

@@ -21,6 +21,7 @@ import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Self
+from xml.sax.saxutils import quoteattr
 
 from nova_wsgi.errors import RequestError
 
@@ -28,6 +29,9 @@ if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIEnvironment
 
 FILE_CHUNK_SIZE = 64 * 1024  # bytes read at a time when a file body is iterated instead of sent by sendfile
+
+ERROR_FORMS = "nova.error_forms"  # in the environ: the media types among which error_response chooses
+XML_DECLARATION = '<?xml version="1.0" encoding="UTF-8"?>\n'
 
 STATUS_LINES: dict[int, str] = {status.value: f"{status.value} {status.phrase}" for status in http.HTTPStatus}
 STATUS_LINES[413] = "413 Content Too Large"  # RFC 9110's names, which Python took up in 3.13
@@ -263,14 +267,18 @@ def error_response(
 ) -> Response:
     """Answer a failure as text, or as JSON to a client that prefers it, with the request's id and a hint.
 
-    The JSON is ``{"error": {"status": 404, "reason": "Not Found", "hint": "...", "request_id": "..."}}``.
+    The JSON is ``{"error": {"status": 404, "reason": "Not Found", "hint": "...", "request_id": "..."}}``. Where the
+    filter ``extension`` stands in the pipeline it is JSON or XML, ``<error status="404" .../>``, as the client prefers.
     """
     reason = STATUS_LINES.get(status, "500 Unknown")[4:]
     request_id = environ.get("nova.request_id", "")
-    form = preferred_type(environ.get("HTTP_ACCEPT", ""), ("text/plain", "application/json"))
+    form = preferred_type(environ.get("HTTP_ACCEPT", ""), environ.get(ERROR_FORMS, ("text/plain", "application/json")))
+    error = {"status": status, "reason": reason, "hint": hint, "request_id": request_id}
     if form == "application/json":
-        error = {"status": status, "reason": reason, "hint": hint, "request_id": request_id}
         return Response.of_json({"error": error}, status=status, headers=headers)
+    if form == "application/xml":
+        attributes = " ".join(f"{name}={quoteattr(str(value))}" for name, value in error.items())
+        return Response(f"{XML_DECLARATION}<error {attributes}/>", status=status, headers=headers, content_type=form)
     lines = [f"{status} {reason}", hint, f"Request id: {request_id}" if request_id else ""]
     return Response.of_text("".join(f"{line}\n" for line in lines if line), status=status, headers=headers)
 

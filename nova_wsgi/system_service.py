@@ -101,7 +101,7 @@ class SystemService(Service):
         self.pause()
         if self._own.tasks is not None:
             self._own.tasks.stop()  # begin none while the last messages end
-        clean = all([consumer.wait_idle(max(0.0, deadline - time.monotonic())) for consumer in self._leaving])
+        clean = all(consumer.wait_idle(max(0.0, deadline - time.monotonic())) for consumer in self._leaving)
         self._disconnect()
         return super()._close(deadline) and clean
 

@@ -104,7 +104,7 @@ class MetadataEngine(Protocol):
     def delete_access_key(self, access_key: str) -> None:
         """Remove a key pair. Raises NoSuchAccessKey."""
 
-    # -- buckets --------------------------------------------------------------------------------------------------------
+    # -- buckets -------------------------------------------------------------------------------------------------------
 
     def create_bucket(
         self,
@@ -143,7 +143,7 @@ class MetadataEngine(Protocol):
     def set_object_lock(self, bucket_id: int) -> None:
         """Turn object lock on for good. Raises NoSuchBucket, InvalidBucketState when versioning is not enabled."""
 
-    # -- documents: configurations stored per bucket ----------------------------------------------------------------------
+    # -- documents: configurations stored per bucket -------------------------------------------------------------------
 
     def get_document(self, bucket_id: int, name: str) -> bytes:
         """A stored configuration. Raises NoSuchDocument."""
@@ -157,7 +157,7 @@ class MetadataEngine(Protocol):
     def delete_document(self, bucket_id: int, name: str) -> None:
         """Remove a configuration; nothing when there is none. Raises NoSuchBucket."""
 
-    # -- versions ---------------------------------------------------------------------------------------------------------
+    # -- versions ------------------------------------------------------------------------------------------------------
 
     def put_version(self, bucket: Bucket, new: NewVersion, condition: WriteCondition = UNCONDITIONAL) -> Version:
         """Make ``new`` the current object of its key, by the bucket's versioning state *in the database*.
@@ -260,7 +260,7 @@ class MetadataEngine(Protocol):
     def get_content_part(self, version: Version, number: int) -> Part | None:
         """One part of a completed multipart object by its number; None when there is none."""
 
-    # -- listings -----------------------------------------------------------------------------------------------------------
+    # -- listings ------------------------------------------------------------------------------------------------------
 
     def list_objects(self, bucket_id: int, query: ListQuery) -> ListPage:
         """Current objects (delete-marked keys are not walked through), grouped under the delimiter by seeking past groups."""
@@ -268,7 +268,7 @@ class MetadataEngine(Protocol):
     def list_versions(self, bucket_id: int, query: VersionsQuery) -> VersionsPage:
         """All versions and markers, by key ascending and newest first within a key."""
 
-    # -- multipart uploads ----------------------------------------------------------------------------------------------------
+    # -- multipart uploads ---------------------------------------------------------------------------------------------
 
     def begin_upload(self, bucket: Bucket, upload: Upload) -> None:
         """Record an upload. Raises NoSuchBucket."""
@@ -298,7 +298,7 @@ class MetadataEngine(Protocol):
     def list_uploads(self, bucket_id: int, query: UploadsQuery) -> UploadsPage:
         """Uploads in progress by key, then by initiation."""
 
-    # -- garbage ----------------------------------------------------------------------------------------------------------------
+    # -- garbage -------------------------------------------------------------------------------------------------------
 
     def list_garbage(self, *, queued_before_us: int, limit: int = 1000) -> Sequence[Garbage]:
         """Refs queued before that time, oldest first."""

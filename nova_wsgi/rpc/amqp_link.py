@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import socket
 import ssl
 import threading
 import time
@@ -121,6 +122,8 @@ class Link:
                 command(present)
             except Exception as error:  # noqa: BLE001  see _run: a broken connection raises anything
                 self._hear(error)
+                with contextlib.suppress(Exception):  # a command cut short spoils the rest: let the reader see the end
+                    present.connection.sock.shutdown(socket.SHUT_RDWR)
 
     def close(self) -> None:
         """Disconnect for good."""

@@ -74,7 +74,7 @@ def open_transport(conf: cfg.ConfigOpts) -> Transport:
     if not colon or scheme not in (EMBEDDED, *AMQP_SCHEMES):
         raise ConfigError(f"[rpc] url begins with {EMBEDDED}:, amqp:// or amqps://, not with {scheme!r}")
     if scheme == EMBEDDED:
-        return EmbeddedTransport(rest or None, limits=queue_limits(conf))
+        return EmbeddedTransport(rest.removeprefix("//") or None, limits=queue_limits(conf))
     try:
         from nova_wsgi.rpc.amqp import AmqpTransport  # kombu is an extra: only who uses RabbitMQ needs it
     except ImportError as error:

@@ -2,7 +2,10 @@
 
 import pytest
 
+from nova_wsgi import config
+from nova_wsgi.compose import load_app
 from nova_wsgi.errors import PasteConfigError
+from nova_wsgi.manager import composing
 from nova_wsgi.middleware.ratelimit import Buckets, RateLimit, TooManyRequests, charge_account
 from nova_wsgi.response import Response
 from nova_wsgi.testing import Client
@@ -133,7 +136,7 @@ def test_a_clock_that_stands_still_gives_nothing(clock):
     assert buckets.take("a") == pytest.approx(0.001)
 
 
-def test_paste_makes_it(tmp_path):
+def test_paste_makes_it():
     def compose(**given):
         return RateLimit.filter_factory({}, **given)(Response(b"here"))
 
@@ -143,13 +146,16 @@ def test_paste_makes_it(tmp_path):
     for bad in ("-1", "inf", "nan", "many"):
         with pytest.raises(ValueError):
             compose(requests_per_s=bad)
-    from nova_wsgi.compose import load_app
 
-    (tmp_path / "x.ini").write_text(
+
+def test_a_mistake_in_the_ini_is_told_with_its_section(tmp_path):
+    ini = tmp_path / "limited.ini"
+    ini.write_text(
         "[pipeline:x]\npipeline = limit y\n"
         "[filter:limit]\npaste.filter_factory = nova_wsgi.middleware.ratelimit:RateLimit.filter_factory\n"
         "requests_per_s = many\n"
         "[app:y]\npaste.app_factory = nova_wsgi.apps.health:Health.factory\n"
     )
-    with pytest.raises(PasteConfigError, match=r"\[filter:limit\]: could not convert string to float: 'many'"):
-        load_app(str(tmp_path / "x.ini"), "x")
+    conf = config.load([], program="x", argv=[], environ={})
+    with composing(conf=conf, host="alpha"), pytest.raises(PasteConfigError, match=r"\[filter:limit\]: .*'many'"):
+        load_app(str(ini), "x")

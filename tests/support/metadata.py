@@ -91,7 +91,7 @@ class Metadata:
         check_state(self.rows)
 
 
-# -- builders -----------------------------------------------------------------------------------------------------------------
+# -- builders ----------------------------------------------------------------------------------------------------------
 
 
 def new_account(account_id: str = OWNER, name: str = "alice", **facts: Any) -> Account:
@@ -145,7 +145,7 @@ def new_part(number: int, size: int = 10, *, now_us: int = START_US, **facts: An
     return Part(number=number, size=size, modified_us=now_us, **values)
 
 
-# -- engines ------------------------------------------------------------------------------------------------------------------
+# -- engines -----------------------------------------------------------------------------------------------------------
 
 
 @contextmanager
@@ -186,7 +186,7 @@ def sqlite_insert(path: Path, table: str, rows: Sequence[Row]) -> None:
 ENGINES = {"sqlite": sqlite_metadata}
 
 
-# -- the whole state ----------------------------------------------------------------------------------------------------------
+# -- the whole state ---------------------------------------------------------------------------------------------------
 
 
 def check_state(rows: Callable[[str], list[Row]]) -> None:

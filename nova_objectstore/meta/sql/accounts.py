@@ -14,6 +14,7 @@ from nova_objectstore.errors import (
 from nova_objectstore.meta.sql.rows import Row, decode_access_key, decode_account
 from nova_objectstore.meta.sql.statements import accounts as q
 from nova_objectstore.meta.sql.statements.buckets import find_any_bucket_of
+from nova_objectstore.meta.sql.statements.images import find_any_image_of
 from nova_objectstore.meta.sql.transaction import Transaction
 from nova_objectstore.types import AccessKey, Account
 
@@ -71,7 +72,7 @@ def list_accounts(tx: Transaction) -> Sequence[Account]:
 def delete_account(tx: Transaction, account_id: str) -> None:
     """Remove the account and its keys."""
     find_account(tx, account_id)
-    if tx.one(find_any_bucket_of, account_id) is not None:
+    if tx.one(find_any_bucket_of, account_id) is not None or tx.one(find_any_image_of, account_id) is not None:
         raise AccountNotEmpty(account_id=account_id)
     tx.run(q.delete_access_keys_of, account_id)
     tx.run(q.delete_account, account_id)

@@ -109,7 +109,7 @@ def usage(tx: Transaction, bucket_id: int) -> tuple[int, int]:
     return (0, 0) if row is None else (row[0], row[1])
 
 
-# -- documents ------------------------------------------------------------------------------------------------------------
+# -- documents ---------------------------------------------------------------------------------------------------------
 
 
 def get_document(tx: Transaction, bucket_id: int, name: str) -> bytes:

@@ -18,6 +18,7 @@ from nova_objectstore.meta.sql import (
     buckets,
     deletions,
     garbage,
+    images,
     listings,
     parts,
     renames,
@@ -134,3 +135,14 @@ class SqlEngine(ABC):
     list_garbage = read(garbage.list_garbage)
     forget_garbage = write(garbage.forget_garbage)
     known_refs = snapshot(garbage.known_refs)
+
+    # images.ports.ImageStore
+    create_image = write(images.create_image)
+    get_image = snapshot(images.get_image)
+    list_images = snapshot(images.list_images)
+    update_image = write(images.update_image)
+    deregister_image = write(images.deregister_image)
+    forget_deregistered = write(images.forget_deregistered)
+    claim_pending = write(images.claim_pending)
+    renew_lease = write(images.renew_lease)
+    release_claim = write(images.release_claim)

@@ -21,5 +21,5 @@ def forget_garbage(tx: Transaction, ids: Sequence[int]) -> None:
 
 
 def known_refs(tx: Transaction, refs: Sequence[str]) -> Sequence[str]:
-    """Those of ``refs`` that a version, a part or the queue names."""
+    """Those of ``refs`` that a version, a part, an image or the queue names."""
     return [ref for ref in refs if tx.one(q.find_ref, ref) is not None]

@@ -96,7 +96,7 @@ def _start_key(prefix: str, delimiter: str, after: str) -> str:
     return max(after, keyrange.before_prefix(prefix))
 
 
-# -- keys ---------------------------------------------------------------------------------------------------------------------
+# -- keys --------------------------------------------------------------------------------------------------------------
 
 
 def list_objects(tx: Transaction, bucket_id: int, query: ListQuery) -> ListPage:
@@ -114,7 +114,7 @@ def list_objects(tx: Transaction, bucket_id: int, query: ListQuery) -> ListPage:
     return ListPage([decode_version(row, is_latest=True) for row in walked.rows], walked.common_prefixes, next_after)
 
 
-# -- versions -----------------------------------------------------------------------------------------------------------------
+# -- versions ----------------------------------------------------------------------------------------------------------
 
 
 def list_versions(tx: Transaction, bucket_id: int, query: VersionsQuery) -> VersionsPage:
@@ -184,7 +184,7 @@ def _is_newest(tx: Transaction, bucket_id: int, row: VersionRow) -> bool:
     return newest is not None and newest.sequence == row.sequence
 
 
-# -- uploads --------------------------------------------------------------------------------------------------------------------
+# -- uploads -----------------------------------------------------------------------------------------------------------
 
 
 def list_uploads(tx: Transaction, bucket_id: int, query: UploadsQuery) -> UploadsPage:

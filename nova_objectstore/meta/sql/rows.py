@@ -82,7 +82,7 @@ VERSION_COLUMNS = VersionRow._fields[:-1]  # what is stored
 VERSION_FACTS = VERSION_COLUMNS[3:]  # behind the columns of the keys
 
 
-# -- pieces -------------------------------------------------------------------------------------------------------------
+# -- pieces ------------------------------------------------------------------------------------------------------------
 
 _encode_json = json.JSONEncoder(separators=(",", ":")).encode
 
@@ -118,7 +118,7 @@ def _decode_checksum(algorithm: str | None, type_: str, value: str) -> Checksum 
     return None if algorithm is None else Checksum(algorithm, type_, value)
 
 
-# -- versions -------------------------------------------------------------------------------------------------------------
+# -- versions ----------------------------------------------------------------------------------------------------------
 
 
 def version_row(row: Row) -> VersionRow:
@@ -165,7 +165,7 @@ def decode_version(row: Row, *, is_latest: bool) -> Version:
     )
 
 
-# -- the rest ---------------------------------------------------------------------------------------------------------------
+# -- the rest ----------------------------------------------------------------------------------------------------------
 
 
 def decode_account(row: Row) -> Account:

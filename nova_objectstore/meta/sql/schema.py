@@ -7,6 +7,7 @@ Laws, kept by the verbs and checked by the tests' ``check_state``:
 - A version, or a part, owns its bytes alone: a row of ``blobs`` (``content_id``), a ref of the data engine (``ref``), or the
   rows of ``parts`` with its ``content_id``, which is the number of the upload that they came with.
 - ``bucket_usage`` is the number and the bytes of the versions that are not markers.
+- An image that is available owns the bytes of its ``ref`` alone; no other image has one.
 - Every primary key of numbers whose values leave the database (buckets, uploads, garbage) never comes back.
 
 Keys compare as the bytes of their UTF-8: SQLite's BINARY collation, PostgreSQL's "C".
@@ -233,6 +234,64 @@ garbage = Table(
     Index("garbage_queued", "queued_us", "id"),
     Index("garbage_ref", "ref"),
     sqlite_autoincrement=True,
+)
+
+images = Table(
+    "images",
+    metadata,
+    Column("image_id", Text().with_variant(Text(collation="C"), "postgresql"), primary_key=True),
+    _text("owner_id"),
+    _text("location"),
+    _text("image_type"),
+    _text("architecture"),
+    _text("state"),
+    _number("created_us"),
+    _text("kernel_id"),
+    _text("ramdisk_id"),
+    _text("name"),
+    _text("description"),
+    _number("is_public"),
+    _text("block_devices", nullable=True),  # JSON list of pairs; NULL: none
+    _text("product_codes", nullable=True),  # JSON list; NULL: none
+    _text("virtualization_type"),
+    _text("reason"),
+    _number("size"),
+    _text("etag"),
+    _text("ref", nullable=True),  # the data engine's name; NULL while there are no bytes
+    _number("changed_us"),
+    _text("lease"),  # who works on it; empty: nobody
+    _number("lease_until_us"),  # until then nobody else may claim it
+    _number("attempts"),
+    sqlite_with_rowid=False,
+)
+IMAGE_IS_LIVING: ColumnElement[bool] = _sql("state <> 'deregistered'")
+IMAGE_IS_UNFINISHED: ColumnElement[bool] = _sql("state IN ('pending', 'decrypting', 'untarring')")
+IMAGE_IS_GONE: ColumnElement[bool] = _sql("state = 'deregistered'")
+Index("images_owner", images.c.owner_id, images.c.image_id)
+Index(
+    "images_name",
+    images.c.owner_id,
+    images.c.name,
+    unique=True,
+    sqlite_where=_sql("state <> 'deregistered' AND name <> ''"),
+    postgresql_where=_sql("state <> 'deregistered' AND name <> ''"),
+)
+Index(
+    "images_unfinished",
+    images.c.created_us,
+    images.c.image_id,
+    sqlite_where=IMAGE_IS_UNFINISHED,
+    postgresql_where=IMAGE_IS_UNFINISHED,
+)
+Index("images_gone", images.c.changed_us, sqlite_where=IMAGE_IS_GONE, postgresql_where=IMAGE_IS_GONE)
+Index("images_ref", images.c.ref, sqlite_where=_HAS_REF, postgresql_where=_HAS_REF)
+
+image_permissions = Table(
+    "image_permissions",
+    metadata,
+    Column("image_id", Text().with_variant(Text(collation="C"), "postgresql"), primary_key=True),
+    Column("account_id", Text, primary_key=True),
+    sqlite_with_rowid=False,
 )
 
 # What a new database begins with.

@@ -42,7 +42,7 @@ from nova_objectstore.types import (
     WriteCondition,
 )
 
-# -- finding --------------------------------------------------------------------------------------------------------------
+# -- finding -----------------------------------------------------------------------------------------------------------
 
 
 class Found(NamedTuple):
@@ -121,7 +121,7 @@ def absent(tx: Transaction, bucket_id: int, key: str, version_id: str | None) ->
     return NoSuchKey(key=key, delete_marker=True, version_id=newest.version_id)
 
 
-# -- writing ----------------------------------------------------------------------------------------------------------------
+# -- writing -----------------------------------------------------------------------------------------------------------
 
 
 class Slot(NamedTuple):
@@ -229,7 +229,7 @@ def put_version(tx: Transaction, bucket: Bucket, new: NewVersion, condition: Wri
     return written_version(slot, new, new.content)
 
 
-# -- changing facts -----------------------------------------------------------------------------------------------------------
+# -- changing facts ----------------------------------------------------------------------------------------------------
 
 
 def set_tags(tx: Transaction, bucket_id: int, key: str, version_id: str | None, tags: Mapping[str, str]) -> Version:

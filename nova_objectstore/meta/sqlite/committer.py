@@ -108,7 +108,7 @@ class Committer:
             idle, self._idle = self._idle, None
             green.deliver([(idle, None, None)])
 
-    # -- the loop ----------------------------------------------------------------------------------------------------------
+    # -- the loop ------------------------------------------------------------------------------------------------------
 
     def _run(self) -> None:
         while self._queue or not self._stopping:
@@ -172,7 +172,7 @@ class Committer:
             return [(write.completion, None, failed) for write in batch]
         return outcomes
 
-    # -- failing -----------------------------------------------------------------------------------------------------------
+    # -- failing -------------------------------------------------------------------------------------------------------
 
     def _fail_waiting(self) -> None:
         locked = StorageFailed(f"the metadata database was locked for {self._lock_timeout_s} s")
@@ -185,7 +185,7 @@ class Committer:
         if outcomes:
             green.deliver(outcomes)
 
-    # -- the connection ------------------------------------------------------------------------------------------------------
+    # -- the connection ------------------------------------------------------------------------------------------------
 
     def _begin(self) -> sqlite3.Connection:
         """Begin a transaction. Waits while a foreign program holds the database's own lock."""

@@ -128,7 +128,7 @@ class SlicedTransaction(SqliteTransaction):
         return self._run_statement(text, params)
 
 
-# -- errors -------------------------------------------------------------------------------------------------------------------
+# -- errors ------------------------------------------------------------------------------------------------------------
 
 _PRIMARY = 0xFF  # SQLite's extended codes keep the primary one in the low byte
 _STALE_CODES = {

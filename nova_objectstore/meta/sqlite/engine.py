@@ -54,7 +54,7 @@ class SqliteEngine(SqlEngine):
         self._reader: SqliteTransaction | None = None
         self._read_connection: sqlite3.Connection | None = None
 
-    # -- life ----------------------------------------------------------------------------------------------------------------
+    # -- life ----------------------------------------------------------------------------------------------------------
 
     def open(self) -> None:
         """Connect; make or migrate the schema; start the committer. Idempotent."""
@@ -96,7 +96,7 @@ class SqliteEngine(SqlEngine):
         committer.stop()
         self._turnstile.close()
 
-    # -- verbs ----------------------------------------------------------------------------------------------------------------
+    # -- verbs ---------------------------------------------------------------------------------------------------------
 
     def _write(self, verb: Callable[..., R], args: tuple[Any, ...], kwargs: dict[str, Any]) -> R:
         if self._committer is None:
@@ -124,7 +124,7 @@ class SqliteEngine(SqlEngine):
         except sqlite3.Error as error:
             raise self._read_failed(error) from error
 
-    # -- the connection of the reads --------------------------------------------------------------------------------------------
+    # -- the connection of the reads -----------------------------------------------------------------------------------
 
     def _connect_reader(self) -> SqliteTransaction:
         if self._committer is None:

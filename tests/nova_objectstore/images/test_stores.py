@@ -1,10 +1,14 @@
 """The port ImageStore: one suite for every engine of it."""
 
+from collections.abc import Iterator
+
 import pytest
 from support.images import ALICE, BOB, CAROL, MemoryImageStore, image
+from support.metadata import ENGINES, Metadata, new_account
 
+from nova_objectstore.errors import AccountNotEmpty
 from nova_objectstore.images.errors import ImageChanged, ImageExists, ImageNameTaken, NoSuchImage, TooManyPermissions
-from nova_objectstore.images.limits import PERMISSIONS_MAX
+from nova_objectstore.images.limits import LIST_BATCH, PERMISSIONS_MAX
 from nova_objectstore.images.ports import (
     UNFINISHED,
     BlockDevice,
@@ -13,14 +17,26 @@ from nova_objectstore.images.ports import (
     ImageState,
     ImageType,
 )
+from nova_objectstore.meta.sqlite import SqliteEngine
+from nova_wsgi import green
 
 NOW = 1_700_000_000_000_000
 S = 1_000_000
 
 
-@pytest.fixture(params=["memory"])
-def store(request):
-    return MemoryImageStore()
+@pytest.fixture(params=["memory", *sorted(ENGINES)])
+def house(request, tmp_path) -> Iterator[MemoryImageStore | Metadata]:
+    if request.param == "memory":
+        yield MemoryImageStore()
+        return
+    with ENGINES[request.param](tmp_path, sync="never") as metadata:
+        yield metadata
+        metadata.check_state()
+
+
+@pytest.fixture
+def store(house):
+    return house.engine if isinstance(house, Metadata) else house
 
 
 def ids(store, **query) -> list[str]:
@@ -249,18 +265,77 @@ def test_deregistering_ends_a_lease(store):
 # -- data --------------------------------------------------------------------------------------------------------------
 
 
-def test_data_that_no_image_names_is_garbage(store):
+def test_data_that_no_image_names_is_garbage(house, store):
     store.create_image(image())
     store.update_image("ami-00000001", ImageChange(state=ImageState.AVAILABLE, ref="one", etag="e"))
-    store.update_image("ami-00000001", ImageChange(ref="two"))
+    store.update_image("ami-00000001", ImageChange(ref="two", changed_us=NOW + 1))
     store.update_image("ami-00000001", ImageChange(ref="two", name="x"))
-    assert garbage(store) == ["one"]
-    gone = store.deregister_image("ami-00000001", now_us=NOW)
-    assert garbage(store) == ["one", "two"]
+    assert garbage(house) == ["one"]
+    gone = store.deregister_image("ami-00000001", now_us=NOW + 2)
+    assert garbage(house) == ["one", "two"]
     assert (gone.ref, gone.etag, gone.state) == ("", "", ImageState.DEREGISTERED)
-    store.forget_deregistered(before_us=NOW + 1)
-    assert garbage(store) == ["one", "two"]
+    store.forget_deregistered(before_us=NOW + 3)
+    assert garbage(house) == ["one", "two"]
 
 
-def garbage(store) -> list[str]:
-    return store.garbage
+def garbage(house) -> list[str]:
+    return house.garbage() if isinstance(house, Metadata) else house.garbage
+
+
+# -- with the rest of the metadata engine ------------------------------------------------------------------------------
+
+
+@pytest.fixture(params=sorted(ENGINES))
+def meta(request, tmp_path) -> Iterator[Metadata]:
+    with ENGINES[request.param](tmp_path, sync="never") as metadata:
+        yield metadata
+        metadata.check_state()
+
+
+def test_refs_of_images_are_known(meta):
+    meta.engine.create_image(image())
+    meta.engine.update_image("ami-00000001", ImageChange(state=ImageState.AVAILABLE, ref="one", etag="e"))
+    assert meta.engine.known_refs(["one", "two", ""]) == ["one"]
+    meta.engine.deregister_image("ami-00000001", now_us=NOW)
+    assert meta.engine.known_refs(["one"]) == ["one"], "in the queue"
+
+
+def test_an_account_with_images_is_not_empty(meta):
+    meta.engine.create_account(new_account(ALICE), None)
+    meta.engine.create_image(image())
+    with pytest.raises(AccountNotEmpty):
+        meta.engine.delete_account(ALICE)
+    meta.engine.deregister_image("ami-00000001", now_us=NOW)
+    meta.engine.delete_account(ALICE)
+
+
+def test_many_images_are_listed_in_batches(meta):
+    names = [f"ami-{number:05}" for number in range(LIST_BATCH * 2 + 3)]
+    for name in names:
+        meta.engine.create_image(image(name, owner_id=BOB if name.endswith("1") else ALICE))
+    assert [found.image_id for found in meta.engine.list_images(ImageQuery(limit=10_000))] == names
+    found = meta.engine.list_images(ImageQuery(owner_ids=(BOB,), limit=10_000))
+    assert [image.image_id for image in found] == [name for name in names if name.endswith("1")]
+    found = meta.engine.list_images(ImageQuery(viewer_id=BOB, owner_ids=(BOB,), after="ami-00500", limit=2))
+    assert [image.image_id for image in found] == ["ami-00501", "ami-00511"]
+
+
+def test_workers_of_several_processes_claim_an_image_once(meta, tmp_path):
+    """Two engines on one database, as two processes have them."""
+    other = SqliteEngine(tmp_path / "metadata.sqlite", sync="never")
+    other.open()
+    try:
+        for number in range(20):
+            meta.engine.create_image(image(f"ami-{number:02}"))
+        claimed = []
+
+        def work(engine, name: str) -> None:
+            while claim := engine.claim_pending(name, now_us=NOW, until_us=NOW + S):
+                claimed.append(claim.image.image_id)
+
+        workers = [green.spawn(work, engine, f"lease-{n}") for n, engine in enumerate((meta.engine, other) * 2)]
+        for worker in workers:
+            worker.wait()
+        assert sorted(claimed) == [f"ami-{number:02}" for number in range(20)]
+    finally:
+        other.close()

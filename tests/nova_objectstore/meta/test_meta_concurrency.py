@@ -38,7 +38,7 @@ def kinds(outcomes) -> list[str]:
     return sorted(type(outcome).__name__ for outcome in outcomes)
 
 
-# -- one engine -----------------------------------------------------------------------------------------------------------------
+# -- one engine --------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("versioning", list(Versioning))
@@ -171,7 +171,7 @@ def test_a_long_write_lets_others_run(tmp_path):
         meta.check_state()
 
 
-# -- several engines ------------------------------------------------------------------------------------------------------------
+# -- several engines ---------------------------------------------------------------------------------------------------
 
 
 @contextmanager
@@ -208,7 +208,7 @@ def test_of_many_writers_on_two_engines_one_wins(tmp_path):
             assert kinds(outcomes) == ["PreconditionFailed"] * 31 + ["Version"]
 
 
-# -- processes --------------------------------------------------------------------------------------------------------------------
+# -- processes ---------------------------------------------------------------------------------------------------------
 
 
 def start_writer(directory: Path, name: str, seconds: float) -> subprocess.Popen[bytes]:

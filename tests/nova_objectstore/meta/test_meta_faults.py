@@ -8,11 +8,12 @@ from pathlib import Path
 
 import pytest
 from support.faulty_sqlite import Faults, is_any, is_commit, is_write
-from support.metadata import Metadata, new_part, new_version, sqlite_metadata, sqlite_rows
+from support.metadata import Metadata, new_part, new_version, sqlite_metadata
 
 from nova_objectstore.errors import NoSuchBucket, PreconditionFailed, StorageFailed, StorageFull
 from nova_objectstore.meta.engine import Assembly
 from nova_objectstore.meta.sql.statements.accounts import grow_epoch
+from nova_objectstore.meta.sqlite.connection import CHECKPOINT_PAGES, PAGE_SIZE
 from nova_objectstore.meta.sqlite.turnstile import Turnstile
 from nova_objectstore.types import Content, ContentKind, ListQuery, Version, Versioning, WriteCondition
 from nova_wsgi import green
@@ -40,7 +41,7 @@ def state(meta: Metadata) -> dict[str, list]:
     return {table: meta.rows(table) for table in TABLES}
 
 
-# -- each verb, failing at each of its statements ---------------------------------------------------------------------------------
+# -- each verb, failing at each of its statements ----------------------------------------------------------------------
 
 
 def prepare(meta: Metadata):
@@ -119,13 +120,13 @@ def test_a_verb_that_fails_at_any_statement_has_done_nothing_and_can_be_repeated
         meta.check_state()
 
 
-# -- many verbs in one transaction ------------------------------------------------------------------------------------------------
+# -- many verbs in one transaction -------------------------------------------------------------------------------------
 
 
-def put_at_once(meta: Metadata, bucket, names) -> list[object]:
+def put_at_once(meta: Metadata, bucket, names, body: bytes = b"body") -> list[object]:
     def put(name):
         try:
-            return meta.put(bucket, name)
+            return meta.put(bucket, name, body)
         except (StorageFull, StorageFailed, PreconditionFailed, RuntimeError) as error:
             return error
 
@@ -221,7 +222,7 @@ def test_a_refused_verb_does_not_disturb_those_beside_it(meta, faults):
     assert faults.seen > commits
 
 
-# -- a full disk ------------------------------------------------------------------------------------------------------------------
+# -- a full disk -------------------------------------------------------------------------------------------------------
 
 
 def test_a_database_that_is_full_says_so_and_takes_writes_again_when_there_is_room(tmp_path):
@@ -235,9 +236,8 @@ def test_a_database_that_is_full_says_so_and_takes_writes_again_when_there_is_ro
 
     with sqlite_metadata(tmp_path, connection_class=SmallConnection) as meta:
         bucket = meta.bucket()
-        with pytest.raises(StorageFull):
-            for number in range(200):
-                meta.put(bucket, f"k{number}", b"x" * 4000)
+        outcomes = put_at_once(meta, bucket, [f"k{number}" for number in range(200)], b"x" * 4000)
+        assert {type(outcome) for outcome in outcomes} == {Version, StorageFull}
         stored = listed(meta, bucket)
         assert 3 < len(stored) < 60
         for _ in range(3):
@@ -254,7 +254,7 @@ def test_a_database_that_is_full_says_so_and_takes_writes_again_when_there_is_ro
         meta.check_state()
 
 
-# -- reads ------------------------------------------------------------------------------------------------------------------------
+# -- reads -------------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("name", ["io", "corrupt"])
@@ -288,7 +288,7 @@ def test_a_writer_whose_connection_is_spoilt_gets_a_new_one(meta, faults):
     assert faults.connections == made + 1
 
 
-# -- a locked database --------------------------------------------------------------------------------------------------------------
+# -- a locked database -------------------------------------------------------------------------------------------------
 
 
 def test_a_write_waits_for_the_turnstile_and_then_fails_and_the_next_succeeds(meta, tmp_path):
@@ -336,26 +336,25 @@ def test_the_log_is_cut_back_though_writes_never_stop(tmp_path):
     with sqlite_metadata(tmp_path, sync="never") as meta:
         bucket = meta.bucket()
         wal = tmp_path / "metadata.sqlite-wal"
-        sizes = []
-        for number in range(30):
-            for _ in range(20):
-                put_at_once(meta, bucket, [f"{number}/{key}" for key in "abcdefgh"])
-            sizes.append(wal.stat().st_size)
-        written = sum(len(row["body"]) for row in sqlite_rows(tmp_path / "metadata.sqlite", "blobs"))
-        assert written == 30 * 8 * 4
-        assert max(sizes) < 40 << 20
+        size_max, written = 0, 0
+        for _ in range(400):
+            put_at_once(meta, bucket, "abcdefgh", b"x" * 16_000)
+            size_max, written = max(size_max, wal.stat().st_size), written + 8 * 16_000
+
+        assert size_max < 2 * CHECKPOINT_PAGES * PAGE_SIZE < written * 0.9
+        meta.check_state()
 
 
-# -- the end ------------------------------------------------------------------------------------------------------------------------
+# -- the end -----------------------------------------------------------------------------------------------------------
 
 
 def test_a_closed_engine_refuses_and_what_was_queued_is_done(tmp_path):
     with sqlite_metadata(tmp_path) as meta:
         bucket = meta.bucket()
-        queued = [green.spawn(put_at_once, meta, bucket, name) for name in "abc"]
+        queued = [green.spawn(meta.put, bucket, name) for name in "abc"]
         green.sleep(0)
         meta.engine.close()
-        assert [type(thread.wait()[0]) for thread in queued] == [Version] * 3
+        assert [thread.wait().key for thread in queued] == ["a", "b", "c"]
         for step in (lambda: meta.put(bucket, "d"), meta.engine.epoch, lambda: meta.engine.get_version(bucket.id, "a")):
             with pytest.raises(StorageFailed):
                 step()

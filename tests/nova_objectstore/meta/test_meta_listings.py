@@ -19,7 +19,7 @@ prefixes = st.one_of(st.just(""), st.text(st.sampled_from(ALPHABET), max_size=3)
 delimiters = st.sampled_from(["", "/", "a", "ab", "//", "/a/", "\U0010ffff", "\uffff", "none"])
 
 
-# -- the twins ----------------------------------------------------------------------------------------------------------------
+# -- the twins ---------------------------------------------------------------------------------------------------------
 
 
 def roll_up(names: Iterable[str], prefix: str, delimiter: str) -> list[tuple[str, bool]]:
@@ -148,7 +148,7 @@ def test_pages_of_uploads_are_those_of_the_twin(shared_meta, names, prefix, deli
     assert found == expected
 
 
-# -- stories ------------------------------------------------------------------------------------------------------------------
+# -- stories -----------------------------------------------------------------------------------------------------------
 
 
 def test_a_listed_object_is_the_object_without_its_bytes(meta):
@@ -246,7 +246,7 @@ def test_a_version_marker_before_the_prefix_says_nothing(meta):
     assert [version.key for version in meta.engine.list_versions(bucket.id, query).versions] == ["b"]
 
 
-# -- what a walk reads ----------------------------------------------------------------------------------------------------------
+# -- what a walk reads -------------------------------------------------------------------------------------------------
 
 
 class CountedSource:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.metadata import OWNER, Metadata
@@ -104,18 +106,12 @@ class History:
         return WriteCondition(if_match=current.etag if current and condition == "current" else "0ther")
 
     def _both(self, key: str, condition: WriteCondition, step: Any) -> Any:
-        expected: type[StoreError] | None = None
-        try:
-            self.twin.check(key, condition)
-        except StoreError as error:
-            expected = type(error)
-        try:
-            done = step()
-        except StoreError as error:
-            assert type(error) is expected
-            return None
-        assert expected is None
-        return done
+        expected = _error_of(lambda: self.twin.check(key, condition))
+        if expected is None:
+            return step()
+        with pytest.raises(expected):
+            step()
+        return None
 
     def put(self, key: str, condition: Any) -> None:
         condition = self._condition(key, condition)
@@ -166,7 +162,7 @@ class History:
     def clock(self, us: int, _: None) -> None:
         self.meta.now_us += us
 
-    # -- the whole state -------------------------------------------------------------------------------------------------
+    # -- the whole state -----------------------------------------------------------------------------------------------
 
     def compare(self) -> None:
         """Everything that can be asked."""
@@ -193,23 +189,25 @@ class History:
             assert engine.get_version(self.bucket.id, key).etag == current.etag
         else:
             facts = {"delete_marker": True, "version_id": entries[-1].version_id} if entries else {}
-            try:
+            with pytest.raises(NoSuchKey) as missing:
                 engine.get_version(self.bucket.id, key)
-            except NoSuchKey as missing:
-                assert missing.facts == {"key": key, **facts}
-            else:
-                raise AssertionError(f"{key} is hidden or not there")
+            assert missing.value.facts == {"key": key, **facts}
         for entry in entries:
             version = engine.get_version(self.bucket.id, key, entry.version_id)
             assert version.is_latest == (entry is entries[-1])
             if entry.etag is not None:
                 assert version.content.inline == bytes.fromhex(entry.etag)
         if not any(entry.version_id == "null" for entry in entries):
-            try:
+            with pytest.raises(NoSuchVersion):
                 engine.get_version(self.bucket.id, key, "null")
-            except NoSuchVersion:
-                return
-            raise AssertionError("a null version that should not be there")
+
+
+def _error_of(step: Callable[[], None]) -> type[StoreError] | None:
+    try:
+        step()
+    except StoreError as error:
+        return type(error)
+    return None
 
 
 @settings(max_examples=120, deadline=None)

@@ -54,7 +54,7 @@ def connect(tmp_path):
         connection.close()
 
 
-# -- made, migrated, refused --------------------------------------------------------------------------------------------------
+# -- made, migrated, refused -------------------------------------------------------------------------------------------
 
 
 def test_a_database_made_anew_is_one_that_was_migrated(connect):
@@ -192,7 +192,7 @@ def test_a_migration_that_is_killed_half_way_leaves_nothing(tmp_path, connect):
         meta.check_state()
 
 
-# -- opening --------------------------------------------------------------------------------------------------------------------
+# -- opening -----------------------------------------------------------------------------------------------------------
 
 OPENED = """
 import sys
@@ -258,7 +258,7 @@ def test_sync_is_what_was_asked_for(tmp_path, sync, synchronous):
     assert seen == {synchronous}
 
 
-# -- statements -------------------------------------------------------------------------------------------------------------------
+# -- statements --------------------------------------------------------------------------------------------------------
 
 
 def test_the_kept_statements_are_those_of_the_sources():

@@ -31,7 +31,7 @@ def complete(meta, bucket, key, upload_id, parts, etag="whole", **options):
     return meta.engine.complete_upload(bucket, Assembly(upload_id, parts, new), **options)
 
 
-# -- in progress --------------------------------------------------------------------------------------------------------------
+# -- in progress -------------------------------------------------------------------------------------------------------
 
 
 def test_an_upload_is_what_was_begun(meta):
@@ -119,7 +119,7 @@ def test_an_aborted_upload_is_gone_and_its_parts_are_garbage(meta):
     assert [part.content.ref for part in meta.engine.list_parts(bucket.id, "k", "upload-2")] == ["kept"]
 
 
-# -- completion -----------------------------------------------------------------------------------------------------------------
+# -- completion --------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("versioning", list(Versioning))
@@ -271,7 +271,7 @@ def test_ten_thousand_parts(meta):
     assert len(meta.rows("garbage")) == 10_000
 
 
-# -- byte ranges ----------------------------------------------------------------------------------------------------------------
+# -- byte ranges -------------------------------------------------------------------------------------------------------
 
 
 @pytest.fixture(scope="module")
@@ -309,7 +309,7 @@ def test_a_byte_range_finds_the_parts_it_touches(shared_meta, range_bucket, data
     assert all(part.offset == owners.index(part.number) for part in found if part.size)
 
 
-# -- listing --------------------------------------------------------------------------------------------------------------------
+# -- listing -----------------------------------------------------------------------------------------------------------
 
 
 def test_uploads_are_listed_by_key_and_then_by_time(meta):

@@ -39,7 +39,7 @@ def history(meta, bucket, key="k"):
     ]
 
 
-# -- one version ------------------------------------------------------------------------------------------------------------
+# -- one version -------------------------------------------------------------------------------------------------------
 
 
 def test_what_was_put_is_what_is_got(meta):
@@ -124,7 +124,7 @@ def test_what_is_not_there_is_missing(meta):
         meta.engine.put_version(bucket._replace(id=bucket.id + 100), new_version("k"))
 
 
-# -- unversioned ------------------------------------------------------------------------------------------------------------
+# -- unversioned -------------------------------------------------------------------------------------------------------
 
 
 def test_unversioned_put_replaces_and_delete_removes(meta):
@@ -145,7 +145,7 @@ def test_unversioned_put_replaces_and_delete_removes(meta):
     assert meta.rows("objects") == []
 
 
-# -- enabled ----------------------------------------------------------------------------------------------------------------
+# -- enabled -----------------------------------------------------------------------------------------------------------
 
 
 def test_enabled_puts_pile_up_and_each_can_be_got(meta):
@@ -240,7 +240,7 @@ def test_removing_a_version_that_is_not_there_is_no_error(meta):
     assert meta.engine.get_version(bucket.id, "k") == put
 
 
-# -- suspended --------------------------------------------------------------------------------------------------------------
+# -- suspended ---------------------------------------------------------------------------------------------------------
 
 
 def test_suspended_put_replaces_the_null_version_wherever_it_stands(meta):
@@ -301,7 +301,7 @@ def test_the_null_version_can_be_removed_by_name(meta):
     assert history(meta, bucket) == [(kept.version_id, b"kept".hex(), True)]
 
 
-# -- the bucket's state is the database's -----------------------------------------------------------------------------------
+# -- the bucket's state is the database's ------------------------------------------------------------------------------
 
 
 def test_a_write_goes_by_the_state_in_the_database_not_by_the_callers_copy(meta):
@@ -312,7 +312,7 @@ def test_a_write_goes_by_the_state_in_the_database_not_by_the_callers_copy(meta)
     assert [version_id for version_id, _, _ in history(meta, stale)] == [second.version_id, first.version_id]
 
 
-# -- order ------------------------------------------------------------------------------------------------------------------
+# -- order -------------------------------------------------------------------------------------------------------------
 
 
 def test_versions_stay_in_order_when_the_clock_jumps_back(meta):
@@ -329,7 +329,7 @@ def test_versions_stay_in_order_when_the_clock_jumps_back(meta):
     assert ids == [third.version_id, marker.version_id, second.version_id, first.version_id]
 
 
-# -- conditions -------------------------------------------------------------------------------------------------------------
+# -- conditions --------------------------------------------------------------------------------------------------------
 
 ABSENT = WriteCondition(if_none_match=True)
 
@@ -406,7 +406,7 @@ def test_a_delete_whose_conditions_hold(meta):
     assert meta.delete(bucket, "k", condition=WriteCondition(size=9, modified_us=1)) == Deleted(None, is_marker=False)
 
 
-# -- changing facts ---------------------------------------------------------------------------------------------------------
+# -- changing facts ----------------------------------------------------------------------------------------------------
 
 
 def test_tags_and_extra_change_on_the_current_version_and_on_a_hidden_one(meta):
@@ -444,7 +444,7 @@ def test_facts_of_what_is_not_there_or_of_a_marker_cannot_change(meta):
         meta.engine.set_tags(bucket.id, "k", "null", {})
 
 
-# -- many at once -----------------------------------------------------------------------------------------------------------
+# -- many at once ------------------------------------------------------------------------------------------------------
 
 
 def test_delete_objects_does_each_on_its_own(meta):

@@ -158,6 +158,14 @@ def test_a_broker_that_is_not_there_costs_no_more_than_the_timeout(caplog):
     assert "hush" not in caplog.text
 
 
+def test_of_several_brokers_the_first_that_answers_is_used(amqp):
+    amqp.consumer(Recorder())
+    transport = AmqpTransport(f"amqp://guest:guest@127.0.0.1:{free_port()}//;{amqp.place}")
+    client = rpc.Client(transport, amqp.topic, timeout_s=10)
+    assert client.call("where") == "host-1"
+    transport.close()
+
+
 def test_a_wrong_password_is_told_and_not_shown(amqp, caplog):
     url = amqp.place.replace("guest:guest", "guest:hush")
     transport = AmqpTransport(url)

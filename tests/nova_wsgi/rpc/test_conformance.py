@@ -121,7 +121,8 @@ def test_what_cannot_be_run_is_a_remote_error_and_runs_nothing(site, method, arg
 
 
 @pytest.mark.parametrize(
-    "arguments", [{"what": b"raw"}, {"what": {1, 2}}, {"what": float("inf")}, {"what": deep(100_000)}, {"what": "\ud800"}]
+    "arguments",
+    [{"what": b"raw"}, {"what": {1, 2}}, {"what": float("inf")}, {"what": deep(100_000)}, {"what": "\ud800"}],
 )
 def test_arguments_that_cannot_travel_are_refused_before_they_do(site, arguments):
     manager = Recorder()
@@ -137,7 +138,7 @@ def test_a_message_larger_than_the_limit_is_refused(site):
     manager = Recorder()
     site.consumer(manager)
     client = site.client(message_size_max=2000)
-    with pytest.raises(rpc.MessageTooLarge, match="note: .* bytes"):
+    with pytest.raises(rpc.MessageTooLarge, match=r"note: .* bytes"):
         client.cast("note", {"what": "x" * 2000})
     assert client.call("note", {"what": "x" * 1000}) == "x" * 1000
 
@@ -147,7 +148,7 @@ def test_a_call_that_takes_too_long_times_out_and_disturbs_no_later_one(site):
     site.consumer(manager)
     client = site.client()
     began = time.monotonic()
-    with pytest.raises(rpc.CallTimeout, match="wait within 0.3 s"):
+    with pytest.raises(rpc.CallTimeout, match=r"wait within 0.3 s"):
         client.call("wait", {"what": "slow"}, timeout_s=0.3)
     assert 0.25 < time.monotonic() - began < 2
     manager.open_gate = True
@@ -288,7 +289,7 @@ def test_a_flood_is_refused_and_what_was_accepted_is_run(site):
         client.cast("wait", {"what": "busy"})
     wait_until(lambda: manager.waiting == 2)
     accepted = 0
-    with pytest.raises(rpc.QueueFull, match="as many messages as may wait|wait already"):  # noqa: PT012
+    with pytest.raises(rpc.QueueFull, match=r"as many messages as may wait|wait already"):  # noqa: PT012
         for number in range(200):
             client.cast("note", {"what": number})
             accepted = number + 1

@@ -35,7 +35,7 @@ class Typed(Manager):
         names: list[str] = (),
         some: Sequence[int] = (),
         table: dict[str, int] = {},  # noqa: B006
-        mapping: Mapping[str, Any] = {},  # noqa: B006
+        mapping: Mapping[str, Any] = {},
         choice: Literal["a", "b"] = "a",
         anything: Any = None,
         untyped=None,

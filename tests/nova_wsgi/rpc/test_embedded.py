@@ -211,7 +211,9 @@ def test_within_a_process_no_socket_is_used_even_where_there_are_some(tmp_path):
 
 
 def test_a_forked_child_is_not_its_parents_consumer():
-    ran = subprocess.run([sys.executable, PROGRAM.with_name("queue_fork.py")], capture_output=True, timeout=20, check=True)
+    ran = subprocess.run(
+        [sys.executable, PROGRAM.with_name("queue_fork.py")], capture_output=True, timeout=20, check=True
+    )
     assert json.loads(ran.stdout) == {"parent": "answered", "inherited": "AssertionError", "own": "NoConsumer"}
 
 

@@ -52,23 +52,10 @@ def test_another_url_is_a_mistake_and_not_shown(url):
     assert "hush" not in str(caught.value)
 
 
-def test_the_url_is_not_shown_where_options_are():
-    conf = load("--rpc-url=amqp://somebody:hush@192.0.2.1//")
-    lines = []
-
-    class Logger:
-        def log(self, level, text, *arguments):
-            lines.append(text % arguments)
-
-    conf.log_opt_values(Logger(), 0)
-    assert any("rpc.url" in line for line in lines)
-    assert "hush" not in "\n".join(lines)
-
-
 def test_without_kombu_rabbitmq_is_a_mistake_that_says_what_to_install():
     script = (
-        "import sys; sys.modules['kombu'] = None\n"
         "from nova_wsgi import green; green.patch()\n"
+        "import sys; sys.modules['kombu'] = None\n"
         "from nova_wsgi import config, rpc\n"
         "conf = config.load([rpc.section()], program='x', argv=['--rpc-url=' + sys.argv[1]], environ={})\n"
         "rpc.open_transport(conf)\n"

@@ -78,7 +78,7 @@ def grow_bucket_revision(bucket_id: Param) -> Core:
     return sa.update(t.buckets).where(t.buckets.c.id == bucket_id).values(revision=t.buckets.c.revision + 1)
 
 
-# -- documents ------------------------------------------------------------------------------------------------------------
+# -- documents ---------------------------------------------------------------------------------------------------------
 
 
 @statement
@@ -111,7 +111,7 @@ def delete_documents(bucket_id: Param) -> Core:
     return sa.delete(t.documents).where(t.documents.c.bucket_id == bucket_id)
 
 
-# -- usage ------------------------------------------------------------------------------------------------------------------
+# -- usage -------------------------------------------------------------------------------------------------------------
 
 
 @statement

@@ -38,7 +38,7 @@ PART_COLUMNS = (
 )
 
 
-# -- uploads ------------------------------------------------------------------------------------------------------------------
+# -- uploads -----------------------------------------------------------------------------------------------------------
 
 
 @statement_of(UPLOAD_COLUMNS)
@@ -89,7 +89,7 @@ def delete_upload(upload_number: Param) -> Core:
     return sa.delete(t.uploads).where(t.uploads.c.id == upload_number)
 
 
-# -- completed uploads, remembered for a while --------------------------------------------------------------------------------
+# -- completed uploads, remembered for a while -------------------------------------------------------------------------
 
 
 @statement
@@ -133,7 +133,7 @@ def delete_completed_uploads_of(bucket_id: Param) -> Core:
     return sa.delete(t.completed_uploads).where(t.completed_uploads.c.bucket_id == bucket_id)
 
 
-# -- parts --------------------------------------------------------------------------------------------------------------------
+# -- parts -------------------------------------------------------------------------------------------------------------
 
 
 def _parts(*, inline: bool) -> Core:
@@ -201,7 +201,7 @@ def list_placed_parts(content_id: Param, first_byte: Param, last_byte: Param) ->
     )
 
 
-# -- all the parts of one content -----------------------------------------------------------------------------------------------
+# -- all the parts of one content --------------------------------------------------------------------------------------
 
 
 @statement

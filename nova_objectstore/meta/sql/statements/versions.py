@@ -52,7 +52,7 @@ def _null_hidden(select: Core, bucket_id: Param, key: Param) -> Core:
     )
 
 
-# -- reading one ------------------------------------------------------------------------------------------------------------
+# -- reading one -------------------------------------------------------------------------------------------------------
 
 
 @statement
@@ -106,7 +106,7 @@ def find_any_hidden(bucket_id: Param) -> Core:
     return sa.select(t.hidden_versions.c.key).where(t.hidden_versions.c.bucket_id == bucket_id).limit(1)
 
 
-# -- reading many -----------------------------------------------------------------------------------------------------------
+# -- reading many ------------------------------------------------------------------------------------------------------
 
 
 @statement
@@ -135,7 +135,7 @@ def list_hidden(bucket_id: Param, low: Param, neg_sequence: Param, high: Param, 
     )
 
 
-# -- writing ------------------------------------------------------------------------------------------------------------------
+# -- writing -----------------------------------------------------------------------------------------------------------
 
 
 @statement_of(VERSION_COLUMNS)
@@ -198,7 +198,7 @@ def delete_hidden(bucket_id: Param, key: Param, neg_sequence: Param) -> Core:
     return _where_key(sa.delete(hidden), hidden, bucket_id, key).where(hidden.c.neg_sequence == neg_sequence)
 
 
-# -- changing facts of a version that stays ---------------------------------------------------------------------------------
+# -- changing facts of a version that stays ----------------------------------------------------------------------------
 
 
 def _change_current(bucket_id: Param, key: Param, **changes: Param) -> Core:
@@ -245,7 +245,7 @@ def set_hidden_lock(
     )
 
 
-# -- small bodies -------------------------------------------------------------------------------------------------------------
+# -- small bodies ------------------------------------------------------------------------------------------------------
 
 
 @statement
