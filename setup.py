@@ -27,6 +27,7 @@ TEST = [
     "pytest>=8",
     "hypothesis>=6.100",
     "psutil>=5.9",
+    "supervisor>=4.2",
     "requests>=2.31",
     "boto3>=1.36",
     "awscli>=1.37",
@@ -44,7 +45,7 @@ setup(
     python_requires=">=3.11",
     packages=find_packages(include=["nova_wsgi*", "nova_objectstore*"]),
     package_data={
-        "nova_wsgi": ["py.typed"],
+        "nova_wsgi": ["py.typed", "registry/compiled/*.json"],
         "nova_objectstore": ["py.typed", "meta/sql/compiled/*.json", "meta/sql/migrations/*.mako"],
     },
     data_files=[("etc/nova", ["etc/api-paste.ini", "etc/nova.conf.sample"])],
@@ -53,6 +54,7 @@ setup(
     entry_points={
         "console_scripts": [
             "nova-objectstore = nova_objectstore.cmd.objectstore:main",
+            "nova-api = nova_objectstore.cmd.api:main",
             "nova-manage = nova_objectstore.cmd.manage:main",
         ],
         "pytest11": ["nova_wsgi = nova_wsgi.pytest_plugin"],

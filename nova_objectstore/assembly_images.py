@@ -8,7 +8,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
 from nova_objectstore.assembly import Settings, Store, now_us
 from nova_objectstore.domain.identities import Identities
@@ -33,6 +33,11 @@ from nova_objectstore.s3.dates import http_date
 from nova_objectstore.s3.ranges import parse_range, range_applies
 from nova_objectstore.s3.request import S3Request
 from nova_objectstore.types import Principal
+
+if TYPE_CHECKING:
+    from nova_objectstore.meta.sqlite import SqliteEngine
+
+    _ENGINES: tuple[type[ImageStore], ...] = (SqliteEngine,)  # what image_store() relies on
 
 KEYS_DIRECTORY = "images"
 EC2_SERVICE = "ec2"
@@ -118,22 +123,21 @@ def find_credentials(identities: Identities) -> FindCredentials:
 # -- the pieces --------------------------------------------------------------------------------------------------------
 
 
+def image_store(store: Store) -> ImageStore:
+    """The metadata engine as the port of images: every engine has both."""
+    return cast("ImageStore", store.meta)
+
+
 def build_images(
-    store: Store,
-    image_store: ImageStore,
-    *,
-    announce: Callable[[Image], None] | None = None,
-    clock_us: Callable[[], int] = now_us,
+    store: Store, *, announce: Callable[[Image], None] | None = None, clock_us: Callable[[], int] = now_us
 ) -> Images:
     """The rules of images over a store. ``announce`` tells the workers of an image that waits: a hint."""
-    return Images(image_store, _bundles(store), now_us=clock_us, announce=announce)
+    return Images(image_store(store), _bundles(store), now_us=clock_us, announce=announce)
 
 
-def build_image_job(
-    store: Store, image_store: ImageStore, keys: CloudKeys, *, clock_us: Callable[[], int] = now_us
-) -> ImageJob:
+def build_image_job(store: Store, keys: CloudKeys, *, clock_us: Callable[[], int] = now_us) -> ImageJob:
     """The job that finishes registrations."""
-    return ImageJob(image_store, _bundles(store), store.data, keys.private_key, now_us=clock_us)
+    return ImageJob(image_store(store), _bundles(store), store.data, keys.private_key, now_us=clock_us)
 
 
 def open_keys(settings: Settings, *, key_file: str = "", certificate_file: str = "") -> CloudKeys:

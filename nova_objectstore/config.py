@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from pathlib import Path
 
 from oslo_config import cfg
 
 from nova_objectstore import limits
-from nova_wsgi import launcher, logs, service_options
+from nova_wsgi import admin_token, control, launcher, logs, service_options
 from nova_wsgi.config import Section
+from nova_wsgi.registry import options as registry_options
 
 STORAGE = Section(
     "Storage",
@@ -65,6 +65,12 @@ S3 = Section(
     ),
 )
 
+# Where services report and are asked: nova-manage reads them too.
+MONITORING = (
+    *registry_options.sections(connection="sqlite:///$state_path/services.sqlite"),
+    control.section(),
+)
+
 
 def installed_paste_config() -> str:
     """The api-paste.ini that came with the package: beside the checkout, or under the prefix of the installation."""
@@ -72,19 +78,31 @@ def installed_paste_config() -> str:
     return str(beside if beside.exists() else Path(sys.prefix) / "etc" / "nova" / "api-paste.ini")
 
 
-def default_workers() -> int:
-    """One worker a core that this process may use."""
-    return len(os.sched_getaffinity(0))
-
-
 def objectstore_sections() -> tuple[Section, ...]:
     """The options of ``nova-objectstore``, in the order in which ``--help`` shows them."""
     return (
         STORAGE,
         S3,
-        service_options.api_section("s3", listen="127.0.0.1", port=3333, workers=default_workers()),
+        service_options.api_section("s3", listen="127.0.0.1", port=3333),
         service_options.http_section(),
         service_options.section(enabled_apis=["s3"], api_paste_config=installed_paste_config()),
+        *MONITORING,
+        launcher.section(),
+        logs.section(),
+    )
+
+
+def api_sections() -> tuple[Section, ...]:
+    """The options of ``nova-api``."""
+    return (
+        STORAGE,
+        S3,
+        service_options.api_section("osapi", listen="127.0.0.1", port=8774, workers=1),
+        service_options.api_section("ec2", listen="127.0.0.1", port=8773, workers=1),
+        service_options.http_section(),
+        service_options.section(enabled_apis=["osapi"], api_paste_config=installed_paste_config()),
+        admin_token.section(admin_token_file="$state_path/api-token"),
+        *MONITORING,
         launcher.section(),
         logs.section(),
     )
@@ -92,4 +110,4 @@ def objectstore_sections() -> tuple[Section, ...]:
 
 def manage_sections() -> tuple[Section, ...]:
     """The options of ``nova-manage``."""
-    return (STORAGE, S3, logs.section())
+    return (STORAGE, S3, *MONITORING, logs.section())

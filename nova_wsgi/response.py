@@ -14,6 +14,7 @@ Laws:
 from __future__ import annotations
 
 import errno
+import html
 import http
 import io
 import json
@@ -21,7 +22,6 @@ import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Self
-from xml.sax.saxutils import quoteattr
 
 from nova_wsgi.errors import RequestError
 
@@ -277,10 +277,15 @@ def error_response(
     if form == "application/json":
         return Response.of_json({"error": error}, status=status, headers=headers)
     if form == "application/xml":
-        attributes = " ".join(f"{name}={quoteattr(str(value))}" for name, value in error.items())
+        attributes = " ".join(f'{name}="{_xml_text(str(value))}"' for name, value in error.items())
         return Response(f"{XML_DECLARATION}<error {attributes}/>", status=status, headers=headers, content_type=form)
     lines = [f"{status} {reason}", hint, f"Request id: {request_id}" if request_id else ""]
     return Response.of_text("".join(f"{line}\n" for line in lines if line), status=status, headers=headers)
+
+
+def _xml_text(text: str) -> str:
+    """Escape for an attribute; what XML 1.0 cannot hold (section 2.2) becomes a question mark."""
+    return html.escape("".join(char if char.isprintable() else "?" for char in text))
 
 
 def request_error_response(environ: Mapping[str, Any], error: RequestError) -> Response:

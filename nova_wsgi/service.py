@@ -40,6 +40,7 @@ log = logging.getLogger(__name__)
 
 State = Literal["new", "starting", "up", "draining", "down"]
 FINISH_HOOKS = "nova.finish_hooks"
+UNWIND_S = 1.0  # for killed requests to end: native threads may still have to remove what they wrote
 
 
 class Service:
@@ -415,7 +416,9 @@ class WsgiService(Service):
             clean = server.drain(_left_s(deadline) or 0.0) and clean
         for server in self._servers.values():
             server.kill()
-        green.sleep(0)  # what was killed unwinds before its Managers are cleaned up
+        unwound_by = time.monotonic() + UNWIND_S  # what was killed gives back what it holds before its Managers go
+        for generation in (*self._retiring, self._web):
+            generation.calls.wait_idle(_left_s(unwound_by))
         for old, thread in list(self._retiring.items()):
             thread.kill()
             clean = old.close(deadline) and clean

@@ -41,7 +41,7 @@ def section(*, enabled_apis: Sequence[str] = (), api_paste_config: str = "api-pa
             ),
             cfg.ListOpt("enabled_apis", default=list(enabled_apis), help="The APIs that are served."),
             cfg.StrOpt(
-                "api_paste_config", default=api_paste_config, metavar="FILE",
+                "api_paste_config", default=api_paste_config, sample_default="the one that was installed", metavar="FILE",
                 help="The PasteDeploy ini whose app of each API's name is served.",
             ),
             cfg.StrOpt(

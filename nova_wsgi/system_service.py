@@ -26,7 +26,7 @@ from nova_wsgi.service import Service
 
 log = logging.getLogger(__name__)
 
-READY_WAIT_S = 5.0  # how long a start waits for the broker, so that READY means that messages are taken
+READY_WAIT_S = 2.0  # how long a start waits for the broker, so that READY means that messages are taken
 
 
 class SystemService(Service):

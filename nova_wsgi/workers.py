@@ -399,9 +399,6 @@ class Supervisor:
         self._stopping = True
         self._status = 128 + number
         self._notifier.stopping()
-        self._quit_workers()
-
-    def _quit_workers(self) -> None:
         self._release()
         for worker in self._workers.values():
             worker.asked_to_stop = True
@@ -441,7 +438,9 @@ class Supervisor:
         elif worker.unfit is not None and not slot.ever_ready:
             self._unfit = worker.unfit
             self._stopping = True
-            self._quit_workers()
+            self._release()
+            for other in self._workers.values():  # without a word: the one line that counts is the last
+                other.ask_to_stop(kill_at=time.monotonic() + HARD_GRACE_S)
         elif code == 0 and worker.ready:
             slot.due_at = 0.0  # somebody asked it to stop: not a failure
         else:

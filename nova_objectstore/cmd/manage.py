@@ -14,6 +14,7 @@ green.patch()  # before anything that makes locks or keeps references to blockin
 import argparse  # noqa: E402
 import contextlib  # noqa: E402
 import io  # noqa: E402
+import logging  # noqa: E402
 import os  # noqa: E402
 import sys  # noqa: E402
 from collections.abc import Mapping, Sequence  # noqa: E402
@@ -32,7 +33,8 @@ from nova_objectstore.manage.wording import describe  # noqa: E402
 from nova_objectstore.manager import read_settings  # noqa: E402
 from nova_objectstore.version import VERSION  # noqa: E402
 from nova_wsgi import config  # noqa: E402
-from nova_wsgi.errors import ConfigError  # noqa: E402
+from nova_wsgi.errors import ConfigError, NovaError  # noqa: E402
+from nova_wsgi.registry.services import open_services  # noqa: E402
 
 PROGRAM = "nova-manage"
 OUTPUT = config.Section("Output", (cfg.BoolOpt("json", default=False, help="Print JSON instead of tables."),))
@@ -60,6 +62,9 @@ def run(
     except StoreError as error:
         print(f"{PROGRAM}: {describe(error)}", file=err)
         return EXIT_REFUSED
+    except NovaError as error:
+        print(f"{PROGRAM}: {error}", file=err)
+        return EXIT_REFUSED
     except BrokenPipeError:  # the reader has seen enough: nothing is wrong, and nothing more can be said
         os.dup2(os.open(os.devnull, os.O_WRONLY), out.fileno())
     return EXIT_DONE
@@ -75,7 +80,7 @@ def _run(argv: Sequence[str], environ: Mapping[str, str], out: TextIO) -> None:
     if not words:
         raise UsageError(f"which command? (see {PROGRAM} --help)")
     arguments = parse(COMMANDS, words, program=PROGRAM)
-    report = _execute(arguments.command, read_settings(conf), arguments)
+    report = _execute(arguments.command, conf, arguments)
     print_report(report, out, as_json=conf.json or arguments.json)
 
 
@@ -89,14 +94,22 @@ def _print_help(sections: Sequence[config.Section], out: TextIO) -> None:
     print(options, end="", file=out)
 
 
-def _execute(command: Command, settings: Settings, arguments: argparse.Namespace) -> Report:
-    if not command.may_create and not (settings.state_path / DATABASE_NAME).exists():
-        raise ConfigError(f"there is no store in {settings.state_path} (see --state-path)")
-    _make_directory(settings)
+def _execute(command: Command, conf: config.Config, arguments: argparse.Namespace) -> Report:
+    settings = read_settings(conf)
+    if command.needs_store:
+        if not command.may_create and not (settings.state_path / DATABASE_NAME).exists():
+            raise ConfigError(f"there is no store in {settings.state_path} (see --state-path)")
+        _make_directory(settings)
     meta = open_metadata(settings)
-    context = Context(meta, Accounts(meta, now_us=now_us), lambda: Schema(*read_schema(settings)))
+    context = Context(
+        meta=meta,
+        accounts=Accounts(meta, now_us=now_us),
+        read_schema=lambda: Schema(*read_schema(settings)),
+        open_services=lambda: open_services(conf, create=False),
+        control_path=conf.control_path,
+    )
     try:
-        if command.is_open:
+        if command.needs_store and command.is_open:
             meta.open()
         return command.run(context, arguments)
     finally:
@@ -112,6 +125,7 @@ def _make_directory(settings: Settings) -> None:
 
 def main() -> None:
     """Run the program and exit with its status."""
+    logging.lastResort = None  # what fails is told by the command, in one line
     sys.exit(run(sys.argv[1:]))
 
 

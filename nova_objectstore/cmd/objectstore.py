@@ -14,7 +14,9 @@ from nova_objectstore.config import objectstore_sections  # noqa: E402
 from nova_objectstore.manager import prepare_state, read_settings  # noqa: E402
 from nova_objectstore.s3.refusals import render_refusal  # noqa: E402
 from nova_objectstore.version import VERSION  # noqa: E402
+from nova_wsgi import control  # noqa: E402
 from nova_wsgi.cmd.run import run_program  # noqa: E402
+from nova_wsgi.registry.reporter import join  # noqa: E402
 from nova_wsgi.service import WsgiService  # noqa: E402
 
 if TYPE_CHECKING:
@@ -32,7 +34,9 @@ def build(conf: Config, launcher: Launcher) -> None:
     )
     # Before the workers: they find the schema migrated and the administrator there.
     root = prepare_state(read_settings(conf))
-    launcher.launch_service(service, workers=conf.s3_workers)
+    join(service, version=VERSION)
+    control.attach(service)
+    launcher.launch_service(service, workers=service.workers)
     launcher.when_ready(lambda: announce(service.addresses["s3"], conf.s3_region, root))
 
 

@@ -16,12 +16,14 @@ from nova_objectstore.domain.accounts import Accounts, KeyPair
 from nova_objectstore.manage.report import Report
 from nova_objectstore.meta.engine import MetadataEngine
 from nova_wsgi.errors import ConfigError
+from nova_wsgi.registry.services import Services
 
 NOUNS = {
     "account": "accounts and their root key pairs",
     "key": "access keys of accounts",
     "bucket": "buckets and what they hold",
     "db": "the metadata database",
+    "service": "the services, and what they do",
 }
 
 _WORDS_WIDTH = 26  # of a command in the overview; its summary stands behind
@@ -48,18 +50,23 @@ class Schema(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """What commands work on. ``read_schema`` looks without touching anything."""
+    """What commands work on. ``read_schema`` looks without touching anything.
+
+    ``open_services`` opens the services registry; ``control_path``: where services have control sockets, None for nowhere.
+    """
 
     meta: MetadataEngine
     accounts: Accounts
     read_schema: Callable[[], Schema]
+    open_services: Callable[[], Services]
+    control_path: str | None
 
 
 class Command(NamedTuple):
     """``nova-manage NOUN VERB ARGUMENTS``.
 
     ``may_create``: it may be the first to touch a new state directory. ``is_open``: it wants the engine opened, which
-    also migrates the database.
+    also migrates the database. ``needs_store``: it is about the store; without, it touches nothing of it.
     """
 
     noun: str
@@ -69,6 +76,7 @@ class Command(NamedTuple):
     arguments: Sequence[Argument] = ()
     may_create: bool = False
     is_open: bool = True
+    needs_store: bool = True
 
 
 class CommandParser(argparse.ArgumentParser):

@@ -42,11 +42,15 @@ class Column(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """Rows of values, in the order of ``columns``; ``is_single`` when there is always exactly one."""
+    """Rows of values, in the order of ``columns``; ``is_single`` when there is always exactly one.
+
+    None is a value that is not known. ``text``: what people read instead, where a table cannot show it.
+    """
 
     columns: Sequence[Column]
     rows: Sequence[Sequence[Any]]
     is_single: bool = False
+    text: str | None = None
 
     @classmethod
     def of_one(cls, facts: Sequence[tuple[Column, Any]]) -> Report:
@@ -99,6 +103,8 @@ def print_report(report: Report, out: TextIO, *, as_json: bool) -> None:
     """Print in the form that ``out`` and the caller ask for."""
     if as_json:
         print_json(report, out)
+    elif report.text is not None:
+        print(report.text, file=out)
     elif out.isatty():
         print_table(report, out)
     else:
@@ -109,16 +115,22 @@ def print_report(report: Report, out: TextIO, *, as_json: bool) -> None:
 
 
 def _as_json(kind: Kind, value: Any) -> Any:
+    if value is None:
+        return None
     if kind is Kind.TIME:
         return _iso_time(value)
     return list(value) if kind is Kind.LIST else value
 
 
 def _as_plain(kind: Kind, value: Any) -> str:
+    if value is None:
+        return ""
     return _PLAIN.get(kind, str)(value)
 
 
 def _as_shown(kind: Kind, value: Any) -> str:
+    if value is None:
+        return ""
     if kind is Kind.TIME:
         return _iso_time(value)[:19].replace("T", " ")
     if kind is Kind.BYTES:

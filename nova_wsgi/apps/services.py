@@ -25,7 +25,7 @@ from oslo_config import cfg
 
 from nova_wsgi.admin_token import AdminToken
 from nova_wsgi.apps.health import register_check, unregister_check
-from nova_wsgi.errors import BadRequest, NovaError, RequestError
+from nova_wsgi.errors import BadRequest, RequestError
 from nova_wsgi.manager import Manager
 from nova_wsgi.registry.database import RegistryLost
 from nova_wsgi.registry.services import NoSuchService, ServiceEntry, ServiceIsUp, Services, open_services
@@ -146,8 +146,8 @@ class ServicesApp(Manager):
     def _check(self) -> str | None:
         try:
             self._services.list()
-        except RegistryLost as error:
-            return str(error)
+        except RegistryLost:
+            return "its database cannot be reached"
         return None
 
 
@@ -161,8 +161,6 @@ def _asked(verb: Any, *args: Any, **keys: Any) -> Any:
         raise Conflict(str(error)) from None
     except RegistryLost:
         raise RegistryUnavailable("the services registry cannot be reached") from None
-    except NovaError:
-        raise
 
 
 # -- what a request says ----------------------------------------------------------------------------------------------

@@ -49,9 +49,9 @@ class Versions(Manager):
         return self._answer(environ)(environ, start_response)
 
     def _answer(self, environ: dict[str, Any]) -> Response:
-        name, _, extension = environ["PATH_INFO"].lstrip("/").rpartition(".")
-        if extension and (extension not in TYPES or name not in ("", "versions")):
-            return error_response(environ, 404, "the versions document is at the root")
+        name, dot, extension = environ["PATH_INFO"].lstrip("/").partition(".")
+        if name not in ("", "versions") or (dot and extension not in TYPES):
+            return error_response(environ, 404, "nothing is found at this path")
         if environ["REQUEST_METHOD"] not in ("GET", "HEAD"):
             return error_response(environ, 405, headers=[("Allow", "GET, HEAD")])
         environ["nova.operation"] = "Versions"

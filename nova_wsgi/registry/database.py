@@ -239,8 +239,8 @@ class _Conflict(RegistryLost):
     """Another transaction made the same row at the same time."""
 
 
-def open_database(url: str) -> Database:
-    """The database that a URL names; nothing is connected yet.
+def open_database(url: str, *, create: bool = True) -> Database:
+    """The database that a URL names; nothing is connected yet. ``create``: an SQLite file that is not there is made.
 
     Raises ConfigError for a URL of another kind, and for PostgreSQL without its driver.
     """
@@ -249,7 +249,7 @@ def open_database(url: str) -> Database:
     if dialect == "sqlite" and rest.startswith("/") and len(rest) > 1:
         from nova_wsgi.registry.sqlite import SqliteDriver
 
-        return Database(SqliteDriver(rest[1:]))
+        return Database(SqliteDriver(rest[1:], create=create))
     if dialect in ("postgresql", "postgres"):
         return Database(_postgresql_driver(f"postgresql://{rest}"))
     raise ConfigError(
@@ -268,4 +268,5 @@ def _postgresql_driver(url: str) -> Driver:
 
 
 def _one_line(error: Exception) -> str:
-    return " ".join(str(error).split()) or type(error).__name__
+    text = (error.strerror if isinstance(error, OSError) else None) or str(error)
+    return " ".join(text.split()) or type(error).__name__

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Self
 
 from oslo_config import cfg
 
@@ -109,7 +109,7 @@ class Services:
 
     def disable(self, service_id: int, reason: str = "") -> ServiceEntry:
         """Have a service take no more work of the queue, and say why. Raises NoSuchService."""
-        reason = " ".join(reason.split())[:REASON_SIZE_MAX]
+        reason = " ".join("".join(char if char.isprintable() else " " for char in reason).split())[:REASON_SIZE_MAX]
         return self.database.write(_change, service_id, self._down_time_us, "disable_service", {"reason": reason})
 
     def enable(self, service_id: int) -> ServiceEntry:
@@ -124,10 +124,19 @@ class Services:
         """Let go of the database."""
         self.database.close()
 
+    def __enter__(self) -> Self:
+        return self
 
-def open_services(conf: cfg.ConfigOpts) -> Services:
-    """The registry that the options name; nothing is connected yet. Raises ConfigError."""
-    return Services(open_database(conf.database.connection), down_time_s=conf.service_down_time)
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+def open_services(conf: cfg.ConfigOpts, *, create: bool = True) -> Services:
+    """The registry that the options name; nothing is connected yet. Raises ConfigError.
+
+    ``create``: an SQLite file that is not there is made.
+    """
+    return Services(open_database(conf.database.connection, create=create), down_time_s=conf.service_down_time)
 
 
 # -- the transactions ------------------------------------------------------------------------------------------------

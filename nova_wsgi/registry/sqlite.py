@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import sqlite3
 from typing import Any
@@ -11,7 +12,7 @@ BUSY_TIMEOUT_S = 5.0  # for other processes' heartbeats: each holds the lock for
 
 
 class SqliteDriver:
-    """Connections to the file at ``path``. The file, and its folder if that alone is missing, are made."""
+    """Connections to the file at ``path``. With ``create`` the file, and its folder if that alone is missing, are made."""
 
     dialect = "sqlite"
     failures: tuple[type[Exception], ...] = (sqlite3.Error, OSError)
@@ -21,16 +22,17 @@ class SqliteDriver:
     find_schema = "SELECT 1 FROM sqlite_master WHERE name = 'nova_services'"
     lock_schema = "SELECT 1"  # BEGIN IMMEDIATE has done it
 
-    def __init__(self, path: str) -> None:
+    def __init__(self, path: str, *, create: bool = True) -> None:
         self.place = os.path.abspath(path)
+        self._create = create
         self._identity: tuple[int, int] | None = None
 
     def connect(self) -> Any:
-        """Open the file, readable by its owner alone."""
-        with contextlib.suppress(FileExistsError):
-            os.mkdir(os.path.dirname(self.place), 0o700)
-        with contextlib.suppress(FileExistsError):  # opened only to make it: a second descriptor would drop our locks
-            os.close(os.open(self.place, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
+        """Open the file."""
+        if self._create:
+            self._make_file()
+        elif not os.path.exists(self.place):
+            raise FileNotFoundError(errno.ENOENT, "no service has reported there")
         connection = sqlite3.connect(self.place, timeout=BUSY_TIMEOUT_S, isolation_level=None)
         try:
             connection.execute("PRAGMA journal_mode = WAL")
@@ -40,6 +42,13 @@ class SqliteDriver:
             connection.close()
             raise
         return connection
+
+    def _make_file(self) -> None:
+        """Make what is not there, readable by its owner alone."""
+        with contextlib.suppress(FileExistsError):
+            os.mkdir(os.path.dirname(self.place), 0o700)
+        with contextlib.suppress(FileExistsError):  # not opened when it is there: closing it would drop SQLite's locks
+            os.close(os.open(self.place, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
 
     def is_current(self) -> bool:
         """False when the file was removed or replaced: what is written into the old one is lost."""

@@ -13,8 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from support.raw_http import Client
-from support.raw_store import Load, clients, connect, sign, sign_put
+from support.raw_store import Load, Wire, clients, connect, sign, sign_put
 from support.store import Store, root_environ, running_store, store_command
 from support.store_state import check_files, check_listing, staged_files
 
@@ -53,20 +52,20 @@ def content_of(key: str) -> bytes:
     return random.Random(key).randbytes(size)
 
 
-def put(wire: Client, key: str) -> None:
+def put(wire: Wire, key: str) -> None:
     content = content_of(key)
     wire.send(sign_put(f"/box/{key}", len(content)) + content)
     response = wire.response()
     assert response.status == 200, response
 
 
-def get(wire: Client, key: str) -> bytes:
+def get(wire: Wire, key: str) -> bytes:
     response = wire.send(sign("GET", f"/box/{key}").head).response()
     assert response.status == 200, response
     return response.body
 
 
-def begin_upload(store: Store, key: str, sent: int) -> Client:
+def begin_upload(store: Store, key: str, sent: int) -> Wire:
     """An upload of 100 MiB of which ``sent`` bytes are on their way."""
     wire = connect(store).send(sign_put(f"/box/{key}", BIG))
     for _ in range(sent // MiB):
@@ -75,7 +74,7 @@ def begin_upload(store: Store, key: str, sent: int) -> Client:
     return wire
 
 
-def finish_upload(wire: Client, sent: int) -> None:
+def finish_upload(wire: Wire, sent: int) -> None:
     for _ in range((BIG - sent) // MiB):
         wire.send(PIECE)
     assert wire.response().status == 200
@@ -228,7 +227,9 @@ def test_killed_workers_lose_nothing_that_was_acknowledged(store: Store) -> None
         for _ in range(3):
             load.wait_for(60)
             before = workers(store.server.pid)
-            victim = next(pid for pid in before if not any(f"{pid}-" in str(path) for path in staged_files_of_big(store)))
+            victim = next(
+                pid for pid in before if not any(f"{pid}-" in str(path) for path in staged_files_of_big(store))
+            )
             os.kill(victim, signal.SIGKILL)
             wait_until(lambda: victim not in workers(store.server.pid), what="the end of a worker")
             wait_until(lambda: len(workers(store.server.pid)) == 2, what="a new worker")
@@ -302,7 +303,10 @@ MISTAKES = {
     "a certificate that is none": (["--s3-cert-file={wrong.conf}"], "wrong.conf: not a certificate with its key"),
     "a paste ini that is not there": (["--api-paste-config=/nope.ini"], "/nope.ini: No such file"),
     "a paste ini without the app": (["--api-paste-config={empty.ini}"], "there is no [app:s3]"),
-    "a name twice in the paste ini": (["--api-paste-config={ambiguous.ini}"], "[app:s3] and [pipeline:s3] have one name"),
+    "a name twice in the paste ini": (
+        ["--api-paste-config={ambiguous.ini}"],
+        "[app:s3] and [pipeline:s3] have one name",
+    ),
     "an API that is none": (["--enabled-apis=nope"], "there is no API 'nope'"),
     "a state path that is a file": (["--state-path={wrong.conf}"], "wrong.conf: File exists"),
     "a state path that cannot be": (["--state-path=/proc/nope"], "/proc/nope: No such file"),

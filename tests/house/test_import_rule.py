@@ -14,6 +14,7 @@ LAYERS = [
     {
         "nova_objectstore.types", "nova_objectstore.errors", "nova_objectstore.limits", "nova_objectstore.checksums",
         "nova_objectstore.version", "nova_objectstore",
+        "nova_objectstore.images.ports", "nova_objectstore.images.errors", "nova_objectstore.images.limits",
     },
     {"nova_objectstore.meta.engine", "nova_objectstore.data.engine"},
     {"nova_objectstore.domain"},

@@ -95,6 +95,7 @@ class Site:
         self.driver = driver
         self.place = place  # a directory, or the broker's URL
         self.topic = f"t-{uuid.uuid4().hex[:12]}"
+        self.heartbeat_s = 30
         self._here: list[Any] = []
         self._open = contextlib.ExitStack()
 
@@ -103,7 +104,7 @@ class Site:
         bounds = rpc.QueueLimits(**limits)
         made: rpc.Transport
         if self.driver == "amqp":
-            made = AmqpTransport(self.place, limits=bounds, heartbeat_s=2)
+            made = AmqpTransport(self.place, limits=bounds, heartbeat_s=self.heartbeat_s)
         elif self.driver == "sockets":
             made = EmbeddedTransport(self.place, limits=bounds, consumers=[])
         else:

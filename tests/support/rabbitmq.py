@@ -8,12 +8,14 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
+import socket
 import uuid
 from pathlib import Path
 
 import kombu
 import pytest
 
+from nova_wsgi import green
 from nova_wsgi.testing import Listening, LiveServer, Notified, free_port
 
 DEBIAN_SERVER = Path("/usr/lib/rabbitmq/bin/rabbitmq-server")  # the one on the PATH insists on the package's own user
@@ -90,11 +92,61 @@ class RabbitMQ:
             for name in queues:
                 connection.default_channel.queue_delete(name)
 
+    def proxied(self) -> Proxy:
+        """A way to the broker that the caller can cut."""
+        return Proxy(self.url, self._port)
+
     def close(self) -> None:
         """End it and all that belongs to it."""
         if self._server is not None:
             self.stop()
         self._servers.close()
+
+
+class Proxy:
+    """A way to a broker, at a ``url`` of its own, that can be cut or go silent while both ends live."""
+
+    def __init__(self, url: str, port: int) -> None:
+        self._target = "127.0.0.1", port
+        self._listening = socket.create_server(("127.0.0.1", 0))
+        self.url = url.replace(f":{port}", f":{self._listening.getsockname()[1]}")
+        self._pairs: list[socket.socket] = []
+        self._muted: set[socket.socket] = set()
+        self._accepting = green.spawn(self._accept)
+
+    def cut(self) -> None:
+        """End every connection there is; new ones are carried."""
+        pairs, self._pairs = self._pairs, []
+        for one in pairs:
+            with contextlib.suppress(OSError):
+                one.shutdown(socket.SHUT_RDWR)
+
+    def silence(self) -> None:
+        """Carry nothing more on the connections there are, not even their ends; new ones are carried."""
+        self._muted.update(self._pairs)
+
+    def close(self) -> None:
+        """End all."""
+        self._accepting.kill()
+        self._listening.close()
+        self.cut()
+
+    def _accept(self) -> None:
+        while True:
+            near, _ = self._listening.accept()
+            far = socket.create_connection(self._target)
+            self._pairs += [near, far]
+            green.spawn(self._carry, near, far)
+            green.spawn(self._carry, far, near)
+
+    def _carry(self, source: socket.socket, target: socket.socket) -> None:
+        with contextlib.suppress(OSError):
+            while data := source.recv(65536):
+                if source not in self._muted:
+                    target.sendall(data)
+            if source not in self._muted:
+                target.shutdown(socket.SHUT_RDWR)
+        source.close()
 
 
 def _program() -> str:

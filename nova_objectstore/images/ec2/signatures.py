@@ -28,6 +28,7 @@ from nova_objectstore.limits import CLOCK_SKEW_MAX_S
 from nova_objectstore.types import Principal
 
 _METHODS = {"HmacSHA1": "sha1", "HmacSHA256": "sha256"}
+_port = re.compile(r":[0-9]{1,5}\Z").sub
 _timestamp = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,6})?(?:Z|[+-]\d\d:?\d\d)?", re.ASCII).fullmatch
 
 
@@ -82,17 +83,24 @@ def verify_v2(request: Ec2Request, find: FindCredentials, *, now_s: float) -> Pr
     credentials = find(pairs.get("AWSAccessKeyId", ""), pairs.get("SecurityToken"))
     if credentials is None:
         raise AuthFailure
-    computed = b64encode(hmac.digest(credentials.secret_key.encode(), string_to_sign(request).encode(), digest))
-    if not hmac.compare_digest(computed, pairs.get("Signature", "").encode()):
-        raise AuthFailure
-    return credentials.principal
+    provided = pairs.get("Signature", "").encode()
+    for to_sign in strings_to_sign(request):
+        computed = b64encode(hmac.digest(credentials.secret_key.encode(), to_sign.encode(), digest))
+        if hmac.compare_digest(computed, provided):
+            return credentials.principal
+    raise AuthFailure
 
 
-def string_to_sign(request: Ec2Request) -> str:
-    """What SigV2 signs: method, host in lower case, path, and the parameters in the order of their names' bytes."""
+def strings_to_sign(request: Ec2Request) -> list[str]:
+    """What SigV2 signs: method, host in lower case, path, and the parameters in the order of their names' bytes.
+
+    AWS has the host as the Host header says it; boto 2 leaves the port out.
+    """
     items = sorted((name.encode(), value) for name, value in request.pairs.items() if name != "Signature")
     query = "&".join(f"{quote(name, safe='-_.~')}={quote(value, safe='-_.~')}" for name, value in items)
-    return f"{request.method}\n{request.headers.get('host', '').lower()}\n{request.path}\n{query}"
+    host = request.headers.get("host", "").lower()
+    hosts = dict.fromkeys((host, _port("", host)))
+    return [f"{request.method}\n{name}\n{request.path}\n{query}" for name in hosts]
 
 
 def _check_time(pairs: Mapping[str, str], now_s: float) -> None:

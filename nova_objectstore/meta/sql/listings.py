@@ -29,7 +29,8 @@ from nova_objectstore.types import (
 )
 
 _KEY = 1  # every listed row is (bucket_id, key, ...)
-_CHUNK_MIN = 8  # rows read to look into a group before seeking behind it: a seek costs about as much as these
+_CHUNK_MIN = 2  # rows read where groups are met: one tells the group, the other whether the next key is in it too
+_CHUNK_FIRST = 8
 _LAST_NUMBER = (1 << 63) - 1
 
 Position = tuple[Any, ...]  # (key, what orders the rows of one key ...): rows behind it are still to come
@@ -53,13 +54,16 @@ class Source(NamedTuple):
 
 def walk(source: Source, position: Position, *, prefix: str, delimiter: str, limit: int) -> Walked:
     """A page of at most ``limit`` rows and common prefixes together. All rows behind ``position`` begin with ``prefix``."""
+    if limit <= 0:
+        return Walked([], [], None)
+    if not delimiter:
+        read = source.read(position, limit + 1)
+        return Walked(read[:limit], [], read[limit - 1] if len(read) > limit else None)
     rows: list[Row] = []
     groups: list[str] = []
-    if limit <= 0:
-        return Walked(rows, groups, None)
     last: Row | str | None = None
     group: str | None = None
-    chunk = min(_CHUNK_MIN, limit + 1) if delimiter else limit + 1
+    chunk = min(_CHUNK_FIRST, limit + 1)
     while True:
         read = source.read(position, chunk)
         emitted = len(rows) + len(groups)
@@ -85,7 +89,7 @@ def walk(source: Source, position: Position, *, prefix: str, delimiter: str, lim
 
 def _next_chunk(chunk: int, emitted: int, wanted: int) -> int:
     """Read more at a time while most rows are of use, few while most are skipped."""
-    better = chunk * 4 if emitted * 2 > chunk else emitted * 2
+    better = chunk * 2 if emitted * 4 > chunk else emitted * 2
     return max(_CHUNK_MIN, min(better, wanted))
 
 

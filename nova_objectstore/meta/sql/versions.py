@@ -101,6 +101,12 @@ def is_latest(tx: Transaction, found: Found) -> bool:
     return newest.sequence == found.row.sequence and find_current(tx, found.row.bucket_id, found.row.key) is None
 
 
+def get_current_version(tx: Transaction, bucket_id: int, key: str, *, inline: bool) -> Version | None:
+    """The key's current version; None when there is none."""
+    row = tx.one(q.get_current_inline if inline else q.get_current, bucket_id, key)
+    return None if row is None else decode_version(row, is_latest=True)
+
+
 def get_version(
     tx: Transaction, bucket_id: int, key: str, version_id: str | None = None, *, inline: bool = True
 ) -> Version:

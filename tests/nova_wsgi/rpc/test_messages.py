@@ -3,13 +3,14 @@
 import json
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nova_wsgi import rpc
 from nova_wsgi.rpc.messages import Fault, decode_message, decode_reply, encode_message, encode_reply
 
 SIZE_MAX = 1 << 20
+some = settings(max_examples=50, deadline=None)
 TEXT = st.text(st.characters(exclude_categories=["Cs"]))
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | TEXT,
@@ -20,6 +21,7 @@ GOOD = {
 }  # fmt: skip
 
 
+@some
 @given(
     method=TEXT,
     arguments=st.dictionaries(TEXT, JSON),
@@ -33,12 +35,14 @@ def test_a_message_arrives_as_it_was_sent(method, arguments, request_id, account
     assert decode_message(encode_message(message, size_max=SIZE_MAX)) == message
 
 
+@some
 @given(result=JSON, fault=st.none() | st.builds(Fault, TEXT, TEXT))
 def test_a_reply_arrives_as_it_was_sent(result, fault):
     reply = rpc.Reply("id", result, fault)
     assert decode_reply(encode_reply(reply, size_max=SIZE_MAX)) == reply
 
 
+@some
 @given(st.binary())
 def test_bytes_are_a_message_or_none(data):
     for decode in (decode_message, decode_reply):
