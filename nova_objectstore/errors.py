@@ -107,6 +107,10 @@ class NoSuchDocument(MissingError):
     """``bucket_name``, ``document``: the bucket has no such configuration."""
 
 
+class NoSuchKmsKey(MissingError):
+    """``key_id``, ``version``: the keyring has no such key, or not that version of it."""
+
+
 # -- the state does not allow it ----------------------------------------------------------------------------------------
 
 
@@ -156,6 +160,14 @@ class ObjectLocked(AccessError):
 
 class QuotaExceeded(ConflictError):
     """The write would go over a quota."""
+
+
+class KmsKeyExists(ConflictError):
+    """``key_id``: the keyring has a key of that id already."""
+
+
+class KmsKeyDisabled(ConflictError):
+    """``key_id``: the key was disabled: it neither seals nor opens."""
 
 
 # -- conditions -----------------------------------------------------------------------------------------------------------

@@ -27,13 +27,13 @@ TOKEN_SIZE_MAX = 4096  # bytes of the file: what is larger is no token
 TOKEN_SIZE_MIN = 16  # characters: a shorter one could be guessed
 
 
-def section(*, admin_token_file: str | None = None) -> Section:
+def section(*, default_file: str | None = None) -> Section:
     """The option of the token; the argument is a program's default, which may name other options."""
     return Section(
         "Administration",
         (
             cfg.StrOpt(
-                "admin_token_file", default=admin_token_file, metavar="FILE",
+                "admin_token_file", default=default_file, metavar="FILE",
                 help="File with the token that changing requests to administrators' APIs must bring (X-Auth-Token, or"
                 " Authorization: Bearer); made with a random one when it is not there. Empty: nothing can be changed.",
             ),

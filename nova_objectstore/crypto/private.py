@@ -23,13 +23,17 @@ def read_private(path: Path, *, size_max: int) -> bytes | None:
         return None
     except OSError as error:
         raise ConfigError(f"{path}: {error.strerror}") from None
-    with open(fd, "rb") as file:
-        status = os.fstat(file.fileno())
+    try:
+        status = os.fstat(fd)
         if not stat.S_ISREG(status.st_mode):
             raise ConfigError(f"{path}: not a regular file")
         if status.st_mode & 0o077:
             raise ConfigError(f"{path}: others than its owner may read or write it; run: chmod 600 {path}")
-        content = file.read(size_max + 1)
+        content = b""
+        while len(content) <= size_max and (piece := os.read(fd, size_max + 1 - len(content))):
+            content += piece
+    finally:
+        os.close(fd)
     if len(content) > size_max:
         raise ConfigError(f"{path}: larger than {size_max} bytes")
     return content

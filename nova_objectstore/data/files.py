@@ -114,6 +114,34 @@ class FilesEngine:
             raise storage_error(error) from error
         return twin
 
+    def adopt(self, path: str | Path) -> str | None:
+        """A ref to the bytes of a file that somebody else wrote, by a hard link: durable, unsettled. Blocking.
+
+        Whoever wrote the file must never write it again: the link shares its bytes. None when it lies on another file
+        system, or takes no more links. Raises FileNotFoundError, PermissionError, StorageFull, StorageFailed.
+        """
+        twin = new_ref()
+        try:
+            fd = self._fs.open(os.fspath(path))
+            try:
+                if self._durable:
+                    self._fs.sync_file(fd)
+            finally:
+                self._fs.close(fd)
+            self._fs.link(os.fspath(path), self._staging.path(twin))
+        except OSError as error:
+            if error.errno in _CANNOT_LINK:
+                return None
+            if isinstance(error, FileNotFoundError | PermissionError):  # the file's own trouble, not the disk's
+                raise
+            raise storage_error(error) from error
+        try:
+            self._publish(twin)
+        except OSError as error:
+            self._withdraw(twin)
+            raise storage_error(error) from error
+        return twin
+
     def delete(self, ref: str) -> None:
         """Remove data, settled or not; nothing when it is gone. Raises StorageFailed. Blocking."""
         if not is_ref(ref):  # never one of ours

@@ -46,7 +46,9 @@ def bucket(store: Store, request: pytest.FixtureRequest) -> str:
 
 def test_boto3_client(store: Store, bucket: str) -> None:
     s3 = store.client()
-    put = s3.put_object(Bucket=bucket, Key="a/b.txt", Body=b"hello", ContentType="text/plain", Metadata={"color": "red"})
+    put = s3.put_object(
+        Bucket=bucket, Key="a/b.txt", Body=b"hello", ContentType="text/plain", Metadata={"color": "red"}
+    )
     assert put["ETag"] == '"5d41402abc4b2a76b9719d911017c592"'
     got = s3.get_object(Bucket=bucket, Key="a/b.txt", ChecksumMode="ENABLED")
     assert got["Body"].read() == b"hello"
@@ -99,7 +101,9 @@ def test_boto3_presigned_urls(store: Store, bucket: str, signature: str) -> None
 
 
 @pytest.mark.parametrize("signature", ["s3v4", "s3"])
-@pytest.mark.parametrize("key", ["plain", "a b+c&d=e?f#g%h", "ü/日本/😀", "//double//", "/lead", "../dots/./..", "new\nline", "~!*'()"])
+@pytest.mark.parametrize(
+    "key", ["plain", "a b+c&d=e?f#g%h", "ü/日本/😀", "//double//", "/lead", "../dots/./..", "new\nline", "~!*'()"]
+)
 def test_boto3_odd_keys(store: Store, key: str, signature: str) -> None:
     s3 = store.client(signature_version=signature)
     name = "odd-keys"
@@ -119,7 +123,9 @@ def test_boto3_checksums(store: Store, algorithm: str) -> None:
     assert got[f"Checksum{algorithm}"] == put[f"Checksum{algorithm}"]
     assert got["ChecksumType"] == "FULL_OBJECT"
     assert got["Body"].read() == b"x" * 100_000
-    attributes = s3.get_object_attributes(Bucket="checksums", Key=algorithm, ObjectAttributes=["Checksum", "ObjectSize"])
+    attributes = s3.get_object_attributes(
+        Bucket="checksums", Key=algorithm, ObjectAttributes=["Checksum", "ObjectSize"]
+    )
     assert attributes["Checksum"][f"Checksum{algorithm}"] == put[f"Checksum{algorithm}"]
 
 
@@ -209,7 +215,9 @@ def test_rclone(store: Store, bucket: str, tmp_path: Path) -> None:
     for number in range(20):
         (tree / "deep/er" / f"file {number}").write_bytes(os.urandom(number * 1000))
     make_file(tree / "large", 30 * MiB)
-    store.run(rclone, "sync", "--s3-upload-cutoff=10M", "--s3-chunk-size=6M", tree, f"store:{bucket}/t", environ=environ)
+    store.run(
+        rclone, "sync", "--s3-upload-cutoff=10M", "--s3-chunk-size=6M", tree, f"store:{bucket}/t", environ=environ
+    )
     assert "0 differences found" in store.run(rclone, "check", tree, f"store:{bucket}/t", environ=environ)
     store.run(rclone, "check", "--download", tree, f"store:{bucket}/t", environ=environ)
     (tree / "large").unlink()

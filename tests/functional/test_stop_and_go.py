@@ -227,12 +227,9 @@ def test_killed_workers_lose_nothing_that_was_acknowledged(store: Store) -> None
         for _ in range(3):
             load.wait_for(60)
             before = workers(store.server.pid)
-            victim = next(
-                pid for pid in before if not any(f"{pid}-" in str(path) for path in staged_files_of_big(store))
-            )
-            os.kill(victim, signal.SIGKILL)
-            wait_until(lambda: victim not in workers(store.server.pid), what="the end of a worker")
-            wait_until(lambda: len(workers(store.server.pid)) == 2, what="a new worker")
+            [staged] = [path for path in staged_files(store.state_path) if path.stat().st_size >= 10 * MiB]
+            [victim] = [pid for pid in workers(store.server.pid) if not staged.parent.name.startswith(f"{pid}-")]
+            kill_worker(store, victim)
         load.wait_for(60)
     finish_upload(survivor, 20 * MiB)
     assert store.server.output().count("SIGKILL") == 3
@@ -246,8 +243,10 @@ def test_killed_workers_lose_nothing_that_was_acknowledged(store: Store) -> None
     check_files(store.state_path)
 
 
-def staged_files_of_big(store: Store) -> list[Path]:
-    return [path for path in staged_files(store.state_path) if path.stat().st_size >= 10 * MiB]
+def kill_worker(store: Store, pid: int) -> None:
+    os.kill(pid, signal.SIGKILL)
+    wait_until(lambda: pid not in workers(store.server.pid), what="the end of a worker")
+    wait_until(lambda: len(workers(store.server.pid)) == 2, what="a new worker")
 
 
 def list_pages(store: Store) -> list[dict]:

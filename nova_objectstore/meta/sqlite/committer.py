@@ -29,6 +29,7 @@ from typing import Any, NamedTuple
 from nova_objectstore.errors import StorageFailed
 from nova_objectstore.meta.sql.statement import Statement
 from nova_objectstore.meta.sql.statements.buckets import add_usage
+from nova_objectstore.meta.sqlite.checkpointer import Checkpointer
 from nova_objectstore.meta.sqlite.connection import (
     Settings,
     SlicedTransaction,
@@ -80,6 +81,7 @@ class Committer:
         self._alone = 0  # this many writes get a transaction of their own: one that they shared was undone
         self._connection: sqlite3.Connection | None = None
         self._lane: green.Lane[Callable[[], None], None] = green.Lane("meta-committer", _run_calls)
+        self._checkpointer = Checkpointer(settings)
         self._greenthread = green.spawn(self._run)
 
     def write(self, verb: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
@@ -98,6 +100,7 @@ class Committer:
         try:
             with green.Timeout(STOP_TIMEOUT_S):
                 self._greenthread.wait()
+                self._checkpointer.stop()
                 self._lane.call(self._disconnect)
                 self._lane.stop()
         except green.Timeout:
@@ -156,6 +159,7 @@ class Committer:
     def _attempt(self, connection: sqlite3.Connection, batch: list[_Write]) -> list[Outcome]:
         """Run the verbs and commit. Raises _Undone when one of them spoilt the transaction of them all."""
         transaction = SlicedTransaction(connection, self._texts)
+        changes = connection.total_changes
         try:
             outcomes, dirty = _run_verbs(transaction, batch)
         except Exception as error:  # whatever a verb raises after it has written, its writes must go
@@ -170,6 +174,7 @@ class Committer:
             self._roll_back(connection, error)
             failed = translate(error)
             return [(write.completion, None, failed) for write in batch]
+        self._checkpointer.note(connection.total_changes - changes)
         return outcomes
 
     # -- failing -------------------------------------------------------------------------------------------------------

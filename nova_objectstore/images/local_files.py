@@ -1,0 +1,57 @@
+"""Local files on their way into the store: digests, and bodies of PUTs. For the command line."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import BinaryIO, NamedTuple
+
+from nova_objectstore.checksums import CRC64NVME, FULL_OBJECT, new_digest
+from nova_objectstore.data.engine import DataWriter
+from nova_objectstore.domain.bodies import Digests, Hasher
+from nova_objectstore.limits import STREAM_BUFFER
+from nova_objectstore.types import Checksum
+
+
+class FileFacts(NamedTuple):
+    """A file's size, and what a PUT of it would store: MD5 in hex, and a CRC64NVME."""
+
+    size: int
+    etag: str
+    checksum: Checksum
+
+
+def digest_file(path: Path, copy: DataWriter | None = None) -> FileFacts:
+    """Read a file through; write its bytes to ``copy`` too. Raises OSError, and what the writer raises. Blocking."""
+    md5, crc, size = hashlib.md5(usedforsecurity=False), new_digest(CRC64NVME), 0
+    with path.open("rb") as file:
+        while data := file.read(STREAM_BUFFER):
+            md5.update(data)
+            crc.update(data)
+            if copy is not None:
+                copy.write(data)
+            size += len(data)
+    return FileFacts(size, md5.hexdigest(), Checksum(CRC64NVME, FULL_OBJECT, crc.base64()))
+
+
+class LocalBody:
+    """An open file as the body of a PUT (``domain.bodies.IncomingBody``): ``size`` bytes from where it stands."""
+
+    def __init__(self, file: BinaryIO, size: int) -> None:
+        self.size: int | None = size
+        self._file = file
+        self._md5 = hashlib.md5(usedforsecurity=False)
+        self._crc = new_digest(CRC64NVME)
+        self.hashers: Sequence[Hasher] = [self._md5, self._crc]
+
+    def read(self, size: int, /) -> bytes:
+        """Up to ``size`` bytes, empty at the end."""
+        return self._file.read(size)
+
+    def finish(self) -> None:
+        """Nothing to check: nobody claimed a digest."""
+
+    def digests(self) -> Digests:
+        """The ETag and the checksum of what was read."""
+        return Digests(self._md5.hexdigest(), Checksum(CRC64NVME, FULL_OBJECT, self._crc.base64()))
