@@ -55,6 +55,8 @@ setup(
         "console_scripts": [
             "nova-objectstore = nova_objectstore.cmd.objectstore:main",
             "nova-api = nova_objectstore.cmd.api:main",
+            "nova-objectstore-worker = nova_objectstore.cmd.worker:main",
+            "nova-combined = nova_objectstore.cmd.combined:main",
             "nova-manage = nova_objectstore.cmd.manage:main",
         ],
         "pytest11": ["nova_wsgi = nova_wsgi.pytest_plugin"],

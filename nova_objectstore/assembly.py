@@ -7,17 +7,22 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from nova_objectstore.crypto.keyring import Keyring
+from nova_objectstore.crypto.master import MasterKeyPlace
 from nova_objectstore.data.engine import DataEngine
 from nova_objectstore.data.files import FilesEngine
 from nova_objectstore.domain.access import Access
+from nova_objectstore.domain.bucket_encryption import BucketEncryptions
 from nova_objectstore.domain.buckets import Buckets
 from nova_objectstore.domain.egress import Egress
+from nova_objectstore.domain.encryption import Encryption
 from nova_objectstore.domain.identities import Identities
 from nova_objectstore.domain.ingest import Ingest
 from nova_objectstore.domain.objects import Objects
 from nova_objectstore.domain.retention import Retention
 from nova_objectstore.domain.uploads import Uploads
 from nova_objectstore.jobs.collect import Collector
+from nova_objectstore.jobs.reap_uploads import DAY_US, UploadReaper
 from nova_objectstore.limits import INLINE_SIZE_MAX
 from nova_objectstore.meta.engine import MetadataEngine
 from nova_objectstore.meta.sql.revisions import HEAD
@@ -40,6 +45,9 @@ class Settings:
     sync: str = "always"
     inline_size_max: int = INLINE_SIZE_MAX
     collect_delay_s: float = 600.0
+    master_key_file: Path | None = None
+    encrypts_always: bool = False
+    customer_keys_need_tls: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +62,7 @@ class Store:
     objects: Objects
     retention: Retention
     uploads: Uploads
+    encryption: Encryption
     egress: Egress
     collector: Collector
 
@@ -84,6 +93,12 @@ def read_schema(settings: Settings) -> tuple[str | None, str]:
     return revision_of(settings.state_path / DATABASE_NAME), HEAD
 
 
+def open_keyring(settings: Settings, *, clock_us: Callable[[], int] = now_us) -> Keyring:
+    """The store's own keys, as they lie in the state directory. Raises ConfigError for a master key that is none."""
+    master = MasterKeyPlace.of(settings.state_path, file=settings.master_key_file)
+    return Keyring(settings.state_path, master, now_us=clock_us)
+
+
 def build_store(settings: Settings, *, clock_us: Callable[[], int] = now_us) -> Store:
     """Put the engines and the domain together; ``Store.open`` then makes them ready."""
     settings.state_path.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -91,7 +106,12 @@ def build_store(settings: Settings, *, clock_us: Callable[[], int] = now_us) -> 
     data = FilesEngine(settings.state_path / DATA_DIRECTORY, sync=settings.sync)
     retention = Retention(meta, now_us=clock_us)
     ingest = Ingest(data, inline_size_max=settings.inline_size_max)
-    egress = Egress(meta, data)
+    encryption = Encryption(
+        open_keyring(settings, clock_us=clock_us),
+        BucketEncryptions(meta, always=settings.encrypts_always),
+        region=settings.region,
+    )
+    egress = Egress(meta, data, encryption)
     return Store(
         meta=meta,
         data=data,
@@ -99,11 +119,17 @@ def build_store(settings: Settings, *, clock_us: Callable[[], int] = now_us) -> 
         access=Access(),
         buckets=Buckets(meta, region=settings.region, now_us=clock_us),
         retention=retention,
-        objects=Objects(meta, data, ingest, egress, retention, now_us=clock_us),
-        uploads=Uploads(meta, data, ingest, egress, retention, now_us=clock_us),
+        objects=Objects(meta, data, ingest, egress, encryption, retention, now_us=clock_us),
+        uploads=Uploads(meta, data, ingest, egress, encryption, retention, now_us=clock_us),
+        encryption=encryption,
         egress=egress,
         collector=Collector(meta, data, delay_us=int(settings.collect_delay_s * 1_000_000), now_us=clock_us),
     )
+
+
+def build_reaper(store: Store, *, age_days: int, clock_us: Callable[[], int] = now_us) -> UploadReaper:
+    """The job that aborts abandoned uploads; ``age_days`` 0 aborts none."""
+    return UploadReaper(store.meta, age_us=age_days * DAY_US, now_us=clock_us)
 
 
 def build_front(store: Store, settings: Settings, *, clock_s: Callable[[], float] = time.time) -> S3App:
@@ -115,5 +141,6 @@ def build_front(store: Store, settings: Settings, *, clock_s: Callable[[], float
         buckets=store.buckets,
         region=settings.region,
         domains=settings.domains,
+        customer_keys_need_tls=settings.customer_keys_need_tls,
         clock_s=clock_s,
     )

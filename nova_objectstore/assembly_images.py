@@ -20,6 +20,7 @@ from nova_objectstore.images.ec2.signatures import Authenticator as Ec2Authentic
 from nova_objectstore.images.ec2.signatures import Credentials, FindCredentials
 from nova_objectstore.images.job import ImageJob
 from nova_objectstore.images.keys import CloudKeys, open_cloud_keys
+from nova_objectstore.images.legacy import ImportProgress, LegacyImport, ResolveOwner
 from nova_objectstore.images.ports import Image, ImageStore
 from nova_objectstore.images.registry import Images
 from nova_objectstore.images.rest import ImagesApp
@@ -132,7 +133,7 @@ def build_images(
     store: Store, *, announce: Callable[[Image], None] | None = None, clock_us: Callable[[], int] = now_us
 ) -> Images:
     """The rules of images over a store. ``announce`` tells the workers of an image that waits: a hint."""
-    return Images(image_store(store), _bundles(store), now_us=clock_us, announce=announce)
+    return Images(image_store(store), _bundles(store), now_us=clock_us, announce=announce, permit=store.access.check)
 
 
 def build_image_job(store: Store, keys: CloudKeys, *, clock_us: Callable[[], int] = now_us) -> ImageJob:
@@ -165,6 +166,28 @@ def build_ec2(store: Store, images: Images, settings: Settings, *, clock_s: Call
     """The EC2 API of images."""
     authenticator = Ec2Authenticator(find_credentials(store.identities), SigV4(region=settings.region), clock_s=clock_s)
     return Ec2App(images, authenticator)
+
+
+def build_legacy_import(
+    store: Store,
+    settings: Settings,
+    *,
+    resolve_owner: ResolveOwner,
+    progress: Callable[[ImportProgress], None] | None = None,
+    clock_us: Callable[[], int] = now_us,
+) -> LegacyImport:
+    """What takes the directories of the objectstore of 2010 in; by hard links, where the data engine has files."""
+    return LegacyImport(
+        store.meta,
+        image_store(store),
+        store.data,
+        store.buckets,
+        resolve_owner=resolve_owner,
+        now_us=clock_us,
+        adopt=getattr(store.data, "adopt", None),
+        inline_size_max=settings.inline_size_max,
+        progress=progress,
+    )
 
 
 def _bundles(store: Store) -> StoredBundles:

@@ -11,6 +11,7 @@ from nova_objectstore import limits
 from nova_wsgi import admin_token, control, launcher, logs, service_options
 from nova_wsgi.config import Section
 from nova_wsgi.registry import options as registry_options
+from nova_wsgi.rpc import options as rpc_options
 
 STORAGE = Section(
     "Storage",
@@ -45,6 +46,12 @@ STORAGE = Section(
             min=0,
             help="Seconds for which data that was overwritten or deleted stays on the disk, for the readers that have begun.",
         ),
+        cfg.StrOpt(
+            "master_key_file",
+            default="",
+            help="File of the master key that seals the keyring, its owner's alone to read; without a name it is "
+            "master-key in the state directory, made at first use. NOVA_MASTER_KEY in the environment comes first.",
+        ),
     ),
 )
 
@@ -62,11 +69,45 @@ S3 = Section(
             default=[],
             help="Domains under which a bucket is named by the host (bucket.DOMAIN); without one, only paths name buckets.",
         ),
+        cfg.StrOpt(
+            "default_encryption",
+            default="none",
+            choices=[
+                ("none", "objects that ask for no encryption, in buckets without a default, are stored as they are"),
+                ("AES256", "they are encrypted with the store's key (SSE-S3), as at AWS"),
+            ],
+            help="What becomes of objects where neither the request nor the bucket says how to encrypt.",
+        ),
+        cfg.BoolOpt(
+            "sse_c_needs_tls",
+            default=False,
+            help="Refuse customers' keys (SSE-C) over plain HTTP, as AWS does.",
+        ),
+    ),
+)
+
+WORKER = Section(
+    "Worker",
+    (
+        cfg.IntOpt(
+            "worker_processes",
+            default=1,
+            min=0,
+            help="Processes of background jobs beside the S3 service; with 0 they are left to nova-objectstore-worker.",
+        ),
+        cfg.IntOpt(
+            "upload_age_days_max",
+            default=0,
+            min=0,
+            help="Days after which a multipart upload in progress is aborted; 0 keeps it until it is aborted, as S3 does.",
+        ),
+        service_options.manager_option("objectstore-worker", "nova_objectstore.manager:ObjectstoreWorkerManager"),
     ),
 )
 
 # Where services report and are asked: nova-manage reads them too.
 MONITORING = (
+    rpc_options.section(url="embedded:$state_path/rpc"),
     *registry_options.sections(connection="sqlite:///$state_path/services.sqlite"),
     control.section(),
 )
@@ -83,9 +124,33 @@ def objectstore_sections() -> tuple[Section, ...]:
     return (
         STORAGE,
         S3,
+        WORKER,
         service_options.api_section("s3", listen="127.0.0.1", port=3333),
         service_options.http_section(),
         service_options.section(enabled_apis=["s3"], api_paste_config=installed_paste_config()),
+        *MONITORING,
+        launcher.section(),
+        logs.section(),
+    )
+
+
+def worker_sections() -> tuple[Section, ...]:
+    """The options of ``nova-objectstore-worker``."""
+    return (STORAGE, S3, WORKER, service_options.section(), *MONITORING, launcher.section(), logs.section())
+
+
+def combined_sections() -> tuple[Section, ...]:
+    """The options of ``nova-combined``: those of all services."""
+    return (
+        STORAGE,
+        S3,
+        WORKER,
+        service_options.api_section("s3", listen="127.0.0.1", port=3333, workers=1),
+        service_options.api_section("osapi", listen="127.0.0.1", port=8774, workers=1),
+        service_options.api_section("ec2", listen="127.0.0.1", port=8773, workers=1),
+        service_options.http_section(),
+        service_options.section(enabled_apis=["s3", "osapi", "ec2"], api_paste_config=installed_paste_config()),
+        admin_token.section(default_file="$state_path/api-token"),
         *MONITORING,
         launcher.section(),
         logs.section(),

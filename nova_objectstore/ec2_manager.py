@@ -9,7 +9,7 @@ from oslo_config import cfg
 
 from nova_objectstore.assembly import Store, build_store
 from nova_objectstore.assembly_images import build_ec2, build_images
-from nova_objectstore.manager import read_settings
+from nova_objectstore.manager import WorkerHints, read_settings
 from nova_wsgi.manager import Manager
 
 
@@ -20,16 +20,21 @@ class Ec2Manager(Manager):
         super().__init__(conf=conf, host=host)
         self._settings = read_settings(conf)
         self._store: Store | None = None
+        self._worker: WorkerHints | None = None
         self._app: Callable[..., Iterable[bytes]] | None = None
 
     def init_host(self) -> None:
         """Open the engines."""
         self._store = build_store(self._settings)
         self._store.open()
-        self._app = build_ec2(self._store, build_images(self._store), self._settings)
+        self._worker = WorkerHints(self.conf)
+        images = build_images(self._store, announce=self._worker.announce)
+        self._app = build_ec2(self._store, images, self._settings)
 
     def cleanup_host(self) -> None:
-        """Release the engines. Idempotent."""
+        """Release the engines and the queue. Idempotent."""
+        if self._worker is not None:
+            self._worker.close()
         if self._store is not None:
             self._store.close()
 

@@ -272,6 +272,10 @@ class InvalidPolicyDocument(RequestFault):
     """The policy of a browser form is not one; the message says why."""
 
 
+class MalformedPolicy(RequestFault):
+    """An access policy that is not one; the message says why."""
+
+
 # -- not the client's fault -----------------------------------------------------------------------------------------------
 
 

@@ -22,6 +22,7 @@ INLINE_SIZE_MAX = 16 * KiB  # larger bodies cost SQLite more in page writes than
 
 # -- headers and bodies that are read into memory ----------------------------------------------------------------------
 USER_METADATA_BYTES_MAX = 2 * KiB  # S3: names and values of x-amz-meta-* together
+ENCRYPTION_CONTEXT_BYTES_MAX = 8 * KiB  # KMS: an encryption context; it is kept with each object
 XML_BODY_MAX = 2 * MiB  # 1,000 keys of 1,024 bytes, each escaped, and room; CompleteMultipartUpload of 10,000 parts
 XML_DEPTH_MAX = 32  # no S3 document is nested deeper than 12
 XML_ELEMENTS_MAX = 100_000  # CompleteMultipartUpload: 10,000 parts of up to nine elements; a node costs 250 bytes

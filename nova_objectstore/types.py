@@ -262,7 +262,11 @@ class Garbage(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Principal:
-    """Who asks: an account's root, an IAM user, a role's session, or nobody (anonymous)."""
+    """Who asks: an account's root, an IAM user, a role's session, a service of this store, or nobody (anonymous).
+
+    ``arn`` is that of the root, the user or the session. ``session`` holds what a session was begun with, by condition
+    key (``aws:tokenissuetime``, ``aws:principaltag/team``): names in lower-case but for those of tags.
+    """
 
     account_id: str = ""
     canonical_id: str = ""
@@ -271,11 +275,19 @@ class Principal:
     access_key: str = ""
     is_admin: bool = False
     session: Mapping[str, str] = field(default_factory=dict)
+    user_id: str = ""  # aws:userid: AIDA... of a user, AROA...:session of a session; empty for a root
+    role_arn: str = ""  # of a role's session
+    service: str = ""  # "logging.s3.amazonaws.com": this store's own, acting for a bucket's owner
 
     @property
     def is_anonymous(self) -> bool:
         """Whether the request was not signed."""
-        return not self.account_id
+        return not self.account_id and not self.service
+
+    @property
+    def is_root(self) -> bool:
+        """Whether it is an account's root."""
+        return self.arn.endswith(":root")
 
 
 ANONYMOUS = Principal()

@@ -93,6 +93,14 @@ def is_patched() -> bool:
     return bool(eventlet.patcher.is_monkey_patched("socket"))
 
 
+def before_fork() -> None:
+    """End the threads of :func:`run_native`: a fork takes no thread along, but all that one holds."""
+    global _pool
+    if _pool is not None:
+        _pool.stop()
+        _pool = None
+
+
 def after_fork() -> None:
     """Give a forked child a hub of its own, with no native thread, completion or listener of its parent's."""
     global _bridge, _pool
@@ -310,8 +318,17 @@ class _NativePool:
         self._threads_max = threads_max
         self._threads = 0
         self._idle = 0
-        self._calls: SimpleQueue[tuple[Completion[Any], Callable[..., Any], tuple[Any, ...]]] = SimpleQueue()
+        self._calls: SimpleQueue[tuple[Completion[Any], Callable[..., Any], tuple[Any, ...]] | None] = SimpleQueue()
+        self._ends: list[Completion[None]] = []
         self._bridge = _get_bridge()
+
+    def stop(self) -> None:
+        """Do the calls that wait, then end every thread. Waits for it."""
+        self._ends = [Completion() for _ in range(self._threads)]
+        for _ in self._ends:
+            self._calls.put(None)
+        for end in list(self._ends):
+            end.wait()
 
     def submit(self, call: Callable[..., T], args: tuple[Any, ...]) -> Completion[T]:
         completion: Completion[T] = Completion()
@@ -324,14 +341,18 @@ class _NativePool:
     def _run(self) -> None:
         while True:
             self._idle += 1  # a hint for submit() only: a lost update costs a thread, never a call
-            completion, call, args = self._calls.get()
+            job = self._calls.get()
             self._idle -= 1
+            if job is None:
+                self._bridge.deliver([(self._ends.pop(), None, None)])
+                return
+            completion, call, args = job
             try:
                 outcome = (completion, call(*args), None)
             except BaseException as error:  # noqa: BLE001  it belongs to the caller, who raises it from wait()
                 outcome = (completion, None, error)  # type: ignore[assignment]
             self._bridge.deliver([outcome])
-            del completion, call, args, outcome
+            del completion, call, args, outcome, job
 
 
 _pool: _NativePool | None = None

@@ -42,6 +42,7 @@ log = logging.getLogger(__name__)
 NAP_MAX_S = 1.0  # how often heartbeats are looked at
 ABORT_GRACE_S = 2.0  # for a stuck worker to write its stacks after SIGABRT
 HARD_GRACE_S = 1.0  # between a hard stop's SIGQUIT and SIGKILL
+UNFIT_GRACE_S = 5.0  # the same when a start has failed: the others may just be starting, and are in nobody's way
 SOFT_GRACE_S = 2.0  # a worker keeps the deadline itself; this much later it is killed
 BACKOFF_FIRST_S = 0.5
 BACKOFF_MAX_S = 30.0
@@ -160,6 +161,7 @@ class Supervisor:
         """Supervise until all workers have ended; give the exit status. Raises ConfigError (see the laws)."""
         self._signals.install()
         dump_on_abort()
+        green.before_fork()
         gc.collect()
         gc.freeze()  # what is there now is shared with the workers: a collection must not touch, and so copy, it
         try:

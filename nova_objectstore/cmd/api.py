@@ -9,13 +9,10 @@ green.patch()  # before anything that makes locks or keeps references to blockin
 import sys  # noqa: E402
 from typing import TYPE_CHECKING  # noqa: E402
 
+from nova_objectstore.cmd.services import launch_api  # noqa: E402
 from nova_objectstore.config import api_sections  # noqa: E402
-from nova_objectstore.manager import read_settings  # noqa: E402
 from nova_objectstore.version import VERSION  # noqa: E402
-from nova_wsgi import control  # noqa: E402
 from nova_wsgi.cmd.run import run_program  # noqa: E402
-from nova_wsgi.registry.reporter import join  # noqa: E402
-from nova_wsgi.service import WsgiService  # noqa: E402
 
 if TYPE_CHECKING:
     from nova_wsgi.config import Config
@@ -24,12 +21,7 @@ if TYPE_CHECKING:
 
 def build(conf: Config, launcher: Launcher) -> None:
     """Launch the APIs."""
-    # The token and, by default, the services registry lie there; perhaps no store has been started yet.
-    read_settings(conf).state_path.mkdir(mode=0o700, parents=True, exist_ok=True)
-    service = WsgiService.create(conf=conf, binary="nova-api", topic="api")
-    join(service, version=VERSION)
-    control.attach(service)
-    launcher.launch_service(service, workers=service.workers)
+    launch_api(conf, launcher)
 
 
 def main() -> None:
@@ -40,7 +32,7 @@ def main() -> None:
             api_sections(),
             build,
             version=VERSION,
-            description="The APIs beside S3: which services there are and how they are, health, metrics.",
+            description="The APIs beside S3: which services there are and how they are, health, metrics, registered images.",
         )
     )
 

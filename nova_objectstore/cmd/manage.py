@@ -22,7 +22,7 @@ from typing import TextIO  # noqa: E402
 
 from oslo_config import cfg  # noqa: E402
 
-from nova_objectstore.assembly import DATABASE_NAME, Settings, now_us, open_metadata, read_schema  # noqa: E402
+from nova_objectstore.assembly import DATABASE_NAME, Settings, now_us, open_keyring, open_metadata, read_schema  # noqa: E402
 from nova_objectstore.config import manage_sections  # noqa: E402
 from nova_objectstore.domain.accounts import Accounts  # noqa: E402
 from nova_objectstore.errors import StoreError  # noqa: E402
@@ -104,6 +104,7 @@ def _execute(command: Command, conf: config.Config, arguments: argparse.Namespac
     context = Context(
         meta=meta,
         accounts=Accounts(meta, now_us=now_us),
+        keyring=open_keyring(settings),
         read_schema=lambda: Schema(*read_schema(settings)),
         open_services=lambda: open_services(conf, create=False),
         control_path=conf.control_path,

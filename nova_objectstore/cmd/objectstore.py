@@ -1,4 +1,4 @@
-"""nova-objectstore: an S3-compatible object store."""
+"""nova-objectstore: an S3-compatible object store, with its background worker beside it."""
 
 from __future__ import annotations
 
@@ -9,15 +9,10 @@ green.patch()  # before anything that makes locks or keeps references to blockin
 import sys  # noqa: E402
 from typing import TYPE_CHECKING  # noqa: E402
 
-from nova_objectstore.banner import announce  # noqa: E402
+from nova_objectstore.cmd.services import launch_s3, launch_worker  # noqa: E402
 from nova_objectstore.config import objectstore_sections  # noqa: E402
-from nova_objectstore.manager import prepare_state, read_settings  # noqa: E402
-from nova_objectstore.s3.refusals import render_refusal  # noqa: E402
 from nova_objectstore.version import VERSION  # noqa: E402
-from nova_wsgi import control  # noqa: E402
 from nova_wsgi.cmd.run import run_program  # noqa: E402
-from nova_wsgi.registry.reporter import join  # noqa: E402
-from nova_wsgi.service import WsgiService  # noqa: E402
 
 if TYPE_CHECKING:
     from nova_wsgi.config import Config
@@ -25,19 +20,10 @@ if TYPE_CHECKING:
 
 
 def build(conf: Config, launcher: Launcher) -> None:
-    """Launch the S3 service with as many workers as the options say."""
-    service = WsgiService.create(
-        conf=conf,
-        binary="nova-objectstore",
-        topic="objectstore",
-        server_options={"s3": {"refusal_renderer": render_refusal}},
-    )
-    # Before the workers: they find the schema migrated and the administrator there.
-    root = prepare_state(read_settings(conf))
-    join(service, version=VERSION)
-    control.attach(service)
-    launcher.launch_service(service, workers=service.workers)
-    launcher.when_ready(lambda: announce(service.addresses["s3"], conf.s3_region, root))
+    """Launch the S3 service and, unless it is left to another program, the worker."""
+    launch_s3(conf, launcher)
+    if conf.worker_processes:
+        launch_worker(conf, launcher, processes=conf.worker_processes)
 
 
 def main() -> None:

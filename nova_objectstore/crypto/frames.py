@@ -130,10 +130,10 @@ def seal_whole(key: DataKey, pieces: Iterable[bytes]) -> bytes:
 
 
 class FrameRun(NamedTuple):
-    """Whole frames that lie beside each other: ``count`` of them from number ``first``, and where they are stored."""
+    """Whole frames that lie beside each other: ``frames`` of them from number ``first``, and where they are stored."""
 
     first: int
-    count: int
+    frames: int
     offset: int  # of the first stored byte
     size: int  # of the stored bytes
 
@@ -151,7 +151,7 @@ class FrameOpener:
 
     def runs(self, first: int, size: int, *, frames_max: int) -> Iterable[FrameRun]:
         """The frames that hold the ``size`` bytes from ``first`` on, at least one, in runs of at most ``frames_max``."""
-        assert size > 0 <= first and first + size <= self.size
+        assert 0 <= first < first + size <= self.size
         number, end = first // FRAME_SIZE, -(-(first + size) // FRAME_SIZE)
         while number < end:
             count = min(frames_max, end - number)
@@ -167,7 +167,7 @@ class FrameOpener:
         view = memoryview(sealed)
         return [
             self._open(run.first + index, view[index * STORED_FRAME_SIZE : (index + 1) * STORED_FRAME_SIZE])
-            for index in range(run.count)
+            for index in range(run.frames)
         ]
 
     def _open(self, number: int, sealed: Bytes) -> bytes:

@@ -304,5 +304,3 @@ def _parse_key(entry: dict[str, Any]) -> StoredKey:
     if not versions:
         raise ValueError("a key without versions")
     return StoredKey(str(entry["id"]), bool(entry["enabled"]), int(entry["created_us"]), versions)
-
-

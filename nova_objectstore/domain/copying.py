@@ -7,15 +7,26 @@ from collections.abc import Iterator, Sequence
 
 from nova_objectstore.checksums import CRC64NVME, Digest, new_digest
 from nova_objectstore.domain.bodies import Digests, Hasher
+from nova_objectstore.domain.bucket_encryption import CustomerKey
 from nova_objectstore.domain.egress import Egress
 from nova_objectstore.types import Checksum, Version
 
 
 class StoredBody:
-    """Reads ``version``, or its bytes ``first`` to ``last`` (inclusive), and computes the digests of a new object."""
+    """Reads ``version``, or its bytes ``first`` to ``last`` (inclusive), and computes the digests of a new object.
+
+    ``customer`` opens a version that was stored with SSE-C.
+    """
 
     def __init__(
-        self, egress: Egress, version: Version, algorithm: str = "", *, first: int = 0, last: int | None = None
+        self,
+        egress: Egress,
+        version: Version,
+        algorithm: str = "",
+        *,
+        first: int = 0,
+        last: int | None = None,
+        customer: CustomerKey | None = None,
     ) -> None:
         end = version.size - 1 if last is None else last
         self.size: int | None = end - first + 1
@@ -23,7 +34,7 @@ class StoredBody:
         self._md5 = hashlib.md5(usedforsecurity=False)
         self._digest: Digest = new_digest(self._algorithm)
         self.hashers: Sequence[Hasher] = [self._md5, self._digest]
-        self._chunks: Iterator[bytes] = egress.read(version, first, end)
+        self._chunks: Iterator[bytes] = egress.read(version, first, end, customer=customer)
         self._rest = b""
 
     def read(self, size: int, /) -> bytes:

@@ -4,64 +4,90 @@ Strategy: the range becomes runs, one for each part that it touches. The first r
 data removed by a racing overwrite is found missing while the answer can still be another; the others when it is their
 turn, each closed before the next: an object of 10,000 parts never holds more than one file.
 
+Encrypted bytes are read and opened in native threads, a buffer of frames at a time. The first buffer is opened before
+the answer begins, so that a small object that was damaged is an error and not a broken answer.
+
 Law: a body yields exactly the bytes asked for, or raises DataMissing or DataCorrupt.
 """
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterable, Iterator
+from itertools import chain
 from typing import NamedTuple
 
+from nova_objectstore.crypto.frames import FRAME_SIZE, DataKey, FrameOpener, FrameRun, open_whole, stored_size
 from nova_objectstore.data.engine import DataEngine, DataReader
+from nova_objectstore.domain.bucket_encryption import CustomerKey
+from nova_objectstore.domain.encryption import Encryption, key_of_part
 from nova_objectstore.errors import DataCorrupt, DataMissing
-from nova_objectstore.limits import STREAM_BUFFER
+from nova_objectstore.limits import STREAM_BUFFER, KiB
 from nova_objectstore.meta.engine import MetadataEngine
 from nova_objectstore.types import Content, ContentKind, Version
 from nova_wsgi import green
 from nova_wsgi.response import FileBody, FileSegment
 
+HUB_OPEN_MAX = 32 * KiB  # up to here opening takes less time than handing it to a thread and waking up again
+
 
 class _Run(NamedTuple):
-    """``size`` bytes, at least one, at ``offset`` of one content, INLINE (with its bytes) or DATA."""
+    """``size`` bytes, at least one, at ``offset`` of the ``total`` ones of one content, INLINE (with its bytes) or DATA.
+
+    With a ``key`` the content is sealed; the three numbers are the plaintext's.
+    """
 
     content: Content
     offset: int
     size: int
+    total: int
+    key: DataKey | None
 
 
 class Egress:
     """Opens versions for reading."""
 
-    def __init__(self, meta: MetadataEngine, data: DataEngine, *, buffer: int = STREAM_BUFFER) -> None:
+    def __init__(
+        self, meta: MetadataEngine, data: DataEngine, encryption: Encryption, *, buffer: int = STREAM_BUFFER
+    ) -> None:
         self._meta = meta
         self._data = data
+        self._encryption = encryption
         self._buffer = buffer
+        self._frames_max = max(1, buffer // FRAME_SIZE)
 
-    def open_body(self, version: Version, first: int = 0, last: int | None = None) -> FileBody | tuple[bytes, ...]:
+    def open_body(
+        self, version: Version, first: int = 0, last: int | None = None, *, customer: CustomerKey | None = None
+    ) -> FileBody | tuple[bytes, ...]:
         """The bytes ``first`` to ``last`` (inclusive; None: to the end) as a response body, its first data opened.
 
         The body is closed by whoever sends it. Raises DataMissing, then or while it is sent: read the metadata again.
+        Of an encrypted version also DataCorrupt, NoSuchKmsKey, KmsKeyDisabled, and InvalidRequest where ``customer`` is
+        missing, wrong or too much.
         """
-        runs = self._find_runs(version, first, version.size - 1 if last is None else last)
+        runs = self._find_runs(version, first, version.size - 1 if last is None else last, customer)
         if not runs:
             return ()
         if len(runs) == 1 and runs[0].content.inline is not None:
             return (_inline(runs[0]),)
         length = sum(run.size for run in runs)
+        sealed = runs[0].key is not None
         reader = self._open(runs[0])
-        segments = self._segments(runs, reader)
+        pieces = self._segments(runs, reader)
+        segments: Iterable[FileSegment | bytes] = chain((next(pieces),), pieces) if sealed else pieces
 
         def close() -> None:
-            segments.close()
+            pieces.close()
             if reader is not None:  # a generator that nobody has begun runs no finally
                 reader.close()
 
         return FileBody(segments, close, length=length)
 
-    def read(self, version: Version, first: int = 0, last: int | None = None) -> Generator[bytes, None, None]:
-        """The same bytes in buffers, read in native threads; opened when they are asked for. Raises DataMissing."""
-        runs = self._find_runs(version, first, version.size - 1 if last is None else last)
+    def read(
+        self, version: Version, first: int = 0, last: int | None = None, *, customer: CustomerKey | None = None
+    ) -> Generator[bytes, None, None]:
+        """The same bytes in buffers, read in native threads; opened when they are asked for. Raises the same."""
+        runs = self._find_runs(version, first, version.size - 1 if last is None else last, customer)
         while runs:
             run = runs.popleft()
             reader = self._open(run)
@@ -72,25 +98,29 @@ class Egress:
 
     # -- runs --------------------------------------------------------------------------------------------------------
 
-    def _find_runs(self, version: Version, first: int, last: int) -> deque[_Run]:
+    def _find_runs(self, version: Version, first: int, last: int, customer: CustomerKey | None) -> deque[_Run]:
+        key = None
+        if version.extra or customer is not None:
+            key = self._encryption.open(version.extra, customer)
         size = last - first + 1
         if size <= 0:
             return deque()
         if version.content.kind is ContentKind.PARTS:
-            runs = self._find_part_runs(version, first, last)
+            runs = self._find_part_runs(version, first, last, key)
         else:
-            runs = deque((_Run(self._content(version), first, size),))
+            runs = deque((_Run(self._content(version), first, size, version.size, key),))
         if sum(run.size for run in runs) != size:  # replaced between the two reads of the metadata
             raise DataMissing(key=version.key, version_id=version.version_id)
         return runs
 
-    def _find_part_runs(self, version: Version, first: int, last: int) -> deque[_Run]:
+    def _find_part_runs(self, version: Version, first: int, last: int, object_key: DataKey | None) -> deque[_Run]:
         runs = deque[_Run]()
         for part in self._meta.list_content_parts(version, first_byte=first, last_byte=last):
             begin = max(first, part.offset)
             size = min(last + 1, part.offset + part.size) - begin
             if size > 0:
-                runs.append(_Run(part.content, begin - part.offset, size))
+                key = None if object_key is None else key_of_part(object_key, part.extra)
+                runs.append(_Run(part.content, begin - part.offset, size, part.size, key))
         return runs
 
     def _content(self, version: Version) -> Content:
@@ -110,7 +140,7 @@ class Egress:
         if run.content.kind is ContentKind.INLINE:
             return None
         reader = self._data.open(run.content.ref)
-        if run.offset + run.size > reader.size:
+        if run.offset + run.size > reader.size or (run.key and reader.size != stored_size(run.total)):
             reader.close()
             raise DataCorrupt(ref=run.content.ref)
         return reader
@@ -127,7 +157,7 @@ class Egress:
 
     def _send(self, reader: DataReader, run: _Run) -> Iterator[FileSegment | bytes]:
         fd = reader.fileno()
-        if fd is None:
+        if fd is None or run.key is not None:
             yield from self._read(reader, run)
             return
         try:
@@ -137,6 +167,11 @@ class Egress:
 
     def _read(self, reader: DataReader, run: _Run) -> Iterator[bytes]:
         """The run's bytes in buffers; closes the reader."""
+        if run.key is not None:
+            return self._read_sealed(reader, run, run.key)
+        return self._read_plain(reader, run)
+
+    def _read_plain(self, reader: DataReader, run: _Run) -> Iterator[bytes]:
         offset, end = run.offset, run.offset + run.size
         try:
             while offset < end:
@@ -148,7 +183,27 @@ class Egress:
         finally:
             reader.close()
 
+    def _read_sealed(self, reader: DataReader, run: _Run, key: DataKey) -> Iterator[bytes]:
+        opener = FrameOpener(key, run.total, name=run.content.ref)
+        try:
+            for frames in opener.runs(run.offset, run.size, frames_max=self._frames_max):
+                opened = green.run_native(_open_frames, reader, opener, frames)
+                yield from opener.cut(frames, opened, run.offset, run.size)
+        finally:
+            reader.close()
+
+
+def _open_frames(reader: DataReader, opener: FrameOpener, frames: FrameRun) -> list[bytes]:
+    return opener.open(frames, reader.read(frames.offset, frames.size))
+
 
 def _inline(run: _Run) -> bytes:
-    assert run.content.inline is not None
-    return run.content.inline[run.offset : run.offset + run.size]
+    content = run.content.inline
+    assert content is not None
+    if run.key is None:
+        return content[run.offset : run.offset + run.size]
+    if run.total <= HUB_OPEN_MAX:
+        opened = open_whole(run.key, content, run.total)
+    else:
+        opened = green.run_native(open_whole, run.key, content, run.total)
+    return opened[run.offset : run.offset + run.size]

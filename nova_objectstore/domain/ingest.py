@@ -2,7 +2,8 @@
 
 Strategy: what fits into a metadata row is kept in memory. What is larger goes through buffers: while one is hashed and
 written in a native thread, in one job, the next is received. A buffer is the list of the pieces that have arrived, so
-that a slow upload holds no memory for what it has not sent.
+that a slow upload holds no memory for what it has not sent. A body that is to be encrypted is sealed in the same job,
+between hashing and writing: digests and sizes are those of the plaintext.
 
 Laws:
 
@@ -16,6 +17,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import NamedTuple, Protocol
 
+from nova_objectstore.crypto.frames import DataKey, FrameSealer, seal_whole, stored_size
 from nova_objectstore.data.engine import DataEngine, DataWriter
 from nova_objectstore.domain.bodies import Hasher
 from nova_objectstore.errors import EntityTooLarge, IncompleteBody, StoreError
@@ -40,7 +42,10 @@ class Source(Protocol):
 
 
 class Stored(NamedTuple):
-    """A body that was taken in. DATA is durable and unsettled: the caller names it in the metadata, or deletes it."""
+    """A body that was taken in. DATA is durable and unsettled: the caller names it in the metadata, or deletes it.
+
+    ``size`` is that of the body; sealed, it takes up more (``crypto.frames.stored_size``).
+    """
 
     content: Content
     size: int
@@ -70,23 +75,32 @@ class Ingest:
         size: int | None = None,
         hashers: Sequence[Hasher] = (),
         verify: Callable[[], None] | None = None,
+        key: DataKey | None = None,
     ) -> Stored:
         """Read ``source`` to its end and keep its bytes; update ``hashers`` with all of them, in order.
 
-        ``size`` is the length that was promised, if one was. ``verify`` is called after the last byte, on the hub's
-        thread, and may refuse the body by raising. Raises IncompleteBody (another length than promised),
-        EntityTooLarge, StorageFull, StorageFailed, and what ``source`` and ``verify`` raise; nothing is kept then.
+        With a ``key``, which nothing else was sealed with, they are kept sealed. ``size`` is the length that was
+        promised, if one was. ``verify`` is called after the last byte, on the hub's thread, and may refuse the body by
+        raising. Raises IncompleteBody (another length than promised), EntityTooLarge, StorageFull, StorageFailed, and
+        what ``source`` and ``verify`` raise; nothing is kept then.
         """
         intake = _Intake(source, size, self._size_max)
         pieces = intake.fill(self._first_buffer)
         if not intake.ended:
-            return self._stream(intake, pieces, hashers, verify)
+            return self._stream(intake, pieces, hashers, verify, key)
         self._hash(intake.total, pieces, hashers)
         intake.check(verify)
         if intake.total <= self._inline_size_max:
-            return Stored(Content(ContentKind.INLINE, inline=b"".join(pieces)), intake.total)
-        with _Upload(self._data, (), intake.total) as upload:
+            return Stored(Content(ContentKind.INLINE, inline=self._inline(intake.total, pieces, key)), intake.total)
+        with _Upload(self._data, (), intake.total, key) as upload:
             return Stored(upload.finish(pieces), intake.total)
+
+    def _inline(self, total: int, pieces: Pieces, key: DataKey | None) -> bytes:
+        if key is None:
+            return b"".join(pieces)
+        if total <= HUB_HASH_MAX:
+            return seal_whole(key, pieces)
+        return green.run_native(seal_whole, key, pieces)
 
     def _hash(self, total: int, pieces: Pieces, hashers: Sequence[Hasher]) -> None:
         if total <= HUB_HASH_MAX:
@@ -95,9 +109,14 @@ class Ingest:
             green.run_native(_update, hashers, pieces)
 
     def _stream(
-        self, intake: _Intake, pieces: Pieces, hashers: Sequence[Hasher], verify: Callable[[], None] | None
+        self,
+        intake: _Intake,
+        pieces: Pieces,
+        hashers: Sequence[Hasher],
+        verify: Callable[[], None] | None,
+        key: DataKey | None,
     ) -> Stored:
-        with _Upload(self._data, hashers, intake.size) as upload:
+        with _Upload(self._data, hashers, intake.size, key) as upload:
             while pieces:
                 upload.push(pieces)
                 pieces = intake.fill(self._buffer)
@@ -153,12 +172,13 @@ class _Upload:
     deletes what the job did, a commit too, and later jobs find the upload given up.
     """
 
-    __slots__ = ("_data", "_given_up", "_hashers", "_job", "_lock", "_ref", "_size", "_writer")
+    __slots__ = ("_data", "_given_up", "_hashers", "_job", "_lock", "_ref", "_sealer", "_size", "_writer")
 
-    def __init__(self, data: DataEngine, hashers: Sequence[Hasher], size: int | None) -> None:
+    def __init__(self, data: DataEngine, hashers: Sequence[Hasher], size: int | None, key: DataKey | None) -> None:
         self._data = data
         self._hashers = hashers
-        self._size = size
+        self._sealer = FrameSealer(key) if key is not None else None
+        self._size = size if key is None or size is None else stored_size(size)
         self._lock = _native_thread.allocate_lock()
         self._writer: DataWriter | None = None
         self._ref = ""
@@ -201,6 +221,8 @@ class _Upload:
     def _write(self, pieces: Pieces) -> DataWriter:
         if self._writer is None:
             self._writer = self._data.create(self._size)
+        if self._sealer is not None:
+            pieces = self._sealer.update(pieces)
         for piece in pieces:
             self._writer.write(piece)
         return self._writer
@@ -208,7 +230,10 @@ class _Upload:
     def _commit(self, pieces: Pieces) -> None:
         with self._lock:
             if not self._given_up:
-                self._ref = self._write(pieces).commit()
+                writer = self._write(pieces)
+                if self._sealer is not None:
+                    writer.write(self._sealer.finish())
+                self._ref = writer.commit()
 
     def _give_up(self) -> None:
         with self._lock:

@@ -11,9 +11,11 @@ from typing import NamedTuple
 
 from nova_objectstore.data.engine import DataEngine
 from nova_objectstore.domain.bodies import IncomingBody
+from nova_objectstore.domain.bucket_encryption import CustomerKey, Scheme
 from nova_objectstore.domain.commit import Commits
 from nova_objectstore.domain.copying import StoredBody
 from nova_objectstore.domain.egress import Egress
+from nova_objectstore.domain.encryption import Encryption, Protection
 from nova_objectstore.domain.ingest import Ingest
 from nova_objectstore.domain.retention import Retention
 from nova_objectstore.errors import InvalidRequest, NoSuchKey, PreconditionFailed
@@ -39,7 +41,10 @@ from nova_objectstore.types import (
 
 
 class ObjectSpec(NamedTuple):
-    """What a write sets beside the bytes. ``headers`` are those that a GET answers, by their canonical spelling."""
+    """What a write sets beside the bytes. ``headers`` are those that a GET answers, by their canonical spelling.
+
+    ``encryption`` is what the write asks for; None leaves it to the bucket's default.
+    """
 
     key: str
     owner_id: str
@@ -48,6 +53,7 @@ class ObjectSpec(NamedTuple):
     tags: Mapping[str, str] = {}
     lock: Lock = NO_LOCK
     extra: Mapping[str, str] = {}
+    encryption: Scheme | None = None
 
 
 class Delete(NamedTuple):
@@ -56,6 +62,16 @@ class Delete(NamedTuple):
     key: str
     version_id: str | None = None
     condition: WriteCondition = UNCONDITIONAL
+
+
+class _Written(NamedTuple):
+    """Bytes that lie durable and unsettled, and what their version says of them."""
+
+    content: Content
+    size: int
+    etag: str
+    checksum: Checksum | None
+    extra: Mapping[str, str] = {}
 
 
 class Objects:
@@ -67,6 +83,7 @@ class Objects:
         data: DataEngine,
         ingest: Ingest,
         egress: Egress,
+        encryption: Encryption,
         retention: Retention,
         *,
         now_us: Callable[[], int],
@@ -75,6 +92,7 @@ class Objects:
         self._data = data
         self._ingest = ingest
         self._egress = egress
+        self._encryption = encryption
         self._commits = Commits(data)
         self._retention = retention
         self._now_us = now_us
@@ -103,15 +121,16 @@ class Objects:
     ) -> Version:
         """Store ``body`` as the key's current object. Durable when it returns.
 
-        Raises what the body raises (nothing is kept then), PreconditionFailed, NoSuchKey, NoSuchBucket, StorageFull.
+        Raises what the body raises (nothing is kept then), PreconditionFailed, NoSuchKey, NoSuchBucket, StorageFull,
+        NoSuchKmsKey, KmsKeyDisabled, AccessDenied (see ``Encryption.protect``).
         """
         spec = spec._replace(lock=self._retention.lock_for(bucket, spec.lock))
         if condition is not UNCONDITIONAL:
             self._refuse_early(bucket, spec.key, condition)
-        stored = self._ingest.store(body, size=body.size, hashers=body.hashers, verify=body.finish)
-        digests = body.digests()
-        new = self._new_version(spec, stored.size, digests.etag, stored.content, digests.checksum)
-        return self._commits.commit(stored.content, lambda: self._meta.put_version(bucket, new, condition))
+        protection = self._encryption.protect(bucket, spec.encryption)
+        written = self._store(body, protection)
+        new = self._new_version(spec, written)
+        return self._commits.commit(written.content, lambda: self._meta.put_version(bucket, new, condition))
 
     def _refuse_early(self, bucket: Bucket, key: str, condition: WriteCondition) -> None:
         """Spare the client a long upload that cannot succeed; the transaction decides for good."""
@@ -126,22 +145,28 @@ class Objects:
         if condition.if_match not in (None, "*", current.etag):
             raise PreconditionFailed(condition="If-Match")
 
-    def _new_version(
-        self, spec: ObjectSpec, size: int, etag: str, content: Content, checksum: Checksum | None
-    ) -> NewVersion:
+    def _store(self, body: IncomingBody, protection: Protection | None) -> _Written:
+        key = None if protection is None else protection.key
+        stored = self._ingest.store(body, size=body.size, hashers=body.hashers, verify=body.finish, key=key)
+        digests = body.digests()
+        if protection is None:
+            return _Written(stored.content, stored.size, digests.etag, digests.checksum)
+        return _Written(stored.content, stored.size, protection.etag(digests.etag), digests.checksum, protection.extra)
+
+    def _new_version(self, spec: ObjectSpec, written: _Written) -> NewVersion:
         return NewVersion(
             key=spec.key,
-            size=size,
-            etag=etag,
+            size=written.size,
+            etag=written.etag,
             modified_us=self._now_us(),
             owner_id=spec.owner_id,
-            content=content,
+            content=written.content,
             headers=spec.headers,
             storage_class=spec.storage_class,
-            checksum=checksum,
+            checksum=written.checksum,
             tags=spec.tags,
             lock=spec.lock,
-            extra=spec.extra,
+            extra={**spec.extra, **written.extra} if written.extra else spec.extra,
         )
 
     # -- copying --------------------------------------------------------------------------------------------------------
@@ -154,29 +179,43 @@ class Objects:
         *,
         algorithm: str = "",
         condition: WriteCondition = UNCONDITIONAL,
+        customer: CustomerKey | None = None,
     ) -> Version:
         """Make a copy of ``source`` the current object of ``spec.key``; ``algorithm`` asks for another checksum.
 
-        The bytes are shared where the engine can, and read and written otherwise.
+        The bytes are shared where the engine can and the encryption stays the same, and read and written otherwise.
+        ``customer`` opens a source that was stored with SSE-C; that it fits was checked. Raises what ``put`` does, and
+        what opening the source does.
         """
         spec = spec._replace(lock=self._retention.lock_for(bucket, spec.lock))
-        content, etag, checksum = self._copy_content(source, algorithm)
-        new = self._new_version(spec, source.size, etag, content, checksum)
-        return self._commits.commit(content, lambda: self._meta.put_version(bucket, new, condition))
+        written = self._copy_content(
+            source, algorithm, self._encryption.buckets.choose(bucket, spec.encryption), customer
+        )
+        new = self._new_version(spec, written)
+        return self._commits.commit(written.content, lambda: self._meta.put_version(bucket, new, condition))
 
-    def _copy_content(self, source: Version, algorithm: str) -> tuple[Content, str, Checksum | None]:
-        checksum = source.checksum
-        if source.parts_count == 0 and (not algorithm or (checksum is not None and checksum.algorithm == algorithm)):
-            shared = self._commits.share(source.content)
+    def _copy_content(
+        self, source: Version, algorithm: str, scheme: Scheme | None, customer: CustomerKey | None
+    ) -> _Written:
+        if source.parts_count == 0 and algorithm in ("", source.checksum.algorithm if source.checksum else ""):
+            shared = self._share(source, scheme)
             if shared is not None:
-                return shared, source.etag, checksum
-        body = StoredBody(self._egress, source, algorithm or (checksum.algorithm if checksum else ""))
+                return shared
+        protection = None if scheme is None else self._encryption.begin(scheme)
+        algorithm = algorithm or (source.checksum.algorithm if source.checksum else "")
+        body = StoredBody(self._egress, source, algorithm, customer=customer)
         try:
-            stored = self._ingest.store(body, size=body.size, hashers=body.hashers, verify=body.finish)
+            return self._store(body, protection)
         finally:
             body.close()
-        digests = body.digests()
-        return stored.content, digests.etag, digests.checksum
+
+    def _share(self, source: Version, scheme: Scheme | None) -> _Written | None:
+        """A copy that has its source's very bytes; None where they must be read and written."""
+        extra = self._encryption.share(source.extra, scheme)
+        content = None if extra is None else self._commits.share(source.content)
+        if extra is None or content is None:
+            return None
+        return _Written(content, source.size, source.etag, source.checksum, extra)
 
     def rename(
         self, bucket: Bucket, source: str, target: str, *, source_condition: WriteCondition, condition: WriteCondition

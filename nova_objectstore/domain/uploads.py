@@ -11,9 +11,11 @@ from typing import NamedTuple
 from nova_objectstore.checksums import CRC64NVME, combine, compose
 from nova_objectstore.data.engine import DataEngine
 from nova_objectstore.domain.bodies import IncomingBody
+from nova_objectstore.domain.bucket_encryption import CustomerKey
 from nova_objectstore.domain.commit import Commits
 from nova_objectstore.domain.copying import StoredBody
 from nova_objectstore.domain.egress import Egress
+from nova_objectstore.domain.encryption import Encryption, check_upload_customer
 from nova_objectstore.domain.ingest import Ingest
 from nova_objectstore.domain.objects import ObjectSpec
 from nova_objectstore.domain.retention import Retention
@@ -70,6 +72,7 @@ class Uploads:
         data: DataEngine,
         ingest: Ingest,
         egress: Egress,
+        encryption: Encryption,
         retention: Retention,
         *,
         now_us: Callable[[], int],
@@ -78,13 +81,18 @@ class Uploads:
         self._meta = meta
         self._ingest = ingest
         self._egress = egress
+        self._encryption = encryption
         self._commits = Commits(data)
         self._now_us = now_us
 
     def begin(
         self, bucket: Bucket, spec: ObjectSpec, *, initiator: str, checksum_algorithm: str = "", checksum_type: str = ""
     ) -> Upload:
-        """Begin an upload and answer it with its new id. Raises NoSuchBucket."""
+        """Begin an upload and answer it with its new id; how the object is encrypted is settled here.
+
+        Raises NoSuchBucket, NoSuchKmsKey, KmsKeyDisabled, AccessDenied (see ``Encryption.protect``).
+        """
+        protection = self._encryption.protect(bucket, spec.encryption)
         upload = Upload(
             bucket_id=bucket.id,
             key=spec.key,
@@ -98,7 +106,7 @@ class Uploads:
             checksum_type=checksum_type,
             tags=spec.tags,
             lock=self._retention.lock_for(bucket, spec.lock),
-            extra=spec.extra,
+            extra=spec.extra if protection is None else {**spec.extra, **protection.extra},
         )
         self._meta.begin_upload(bucket, upload)
         return upload
@@ -107,18 +115,40 @@ class Uploads:
         """An upload in progress. Raises NoSuchUpload."""
         return self._meta.get_upload(bucket.id, key, upload_id)
 
-    def put_part(self, upload: Upload, number: int, body: IncomingBody) -> Part:
-        """Store a part, durable when it returns; a part of that number is replaced. Raises NoSuchUpload."""
-        stored = self._ingest.store(body, size=body.size, hashers=body.hashers, verify=body.finish)
+    def put_part(self, upload: Upload, number: int, body: IncomingBody, *, customer: CustomerKey | None = None) -> Part:
+        """Store a part, durable when it returns; a part of that number is replaced. ``customer``: the upload's, of SSE-C.
+
+        Raises NoSuchUpload, and what ``Encryption.protect_part`` does.
+        """
+        protection = self._encryption.protect_part(upload, customer)
+        key = None if protection is None else protection.key
+        stored = self._ingest.store(body, size=body.size, hashers=body.hashers, verify=body.finish, key=key)
         digests = body.digests()
         part = Part(number, stored.size, digests.etag, self._now_us(), digests.checksum, stored.content)
+        if protection is not None:
+            part = part._replace(etag=protection.etag(digests.etag), extra=protection.extra)
         return self._commit_part(upload, part)
 
-    def copy_part(self, upload: Upload, number: int, source: Version, first: int, last: int) -> Part:
-        """Store bytes ``first`` to ``last`` (inclusive) of ``source`` as a part. Raises NoSuchUpload."""
-        body = StoredBody(self._egress, source, upload.checksum_algorithm, first=first, last=last)
+    def copy_part(
+        self,
+        upload: Upload,
+        number: int,
+        source: Version,
+        first: int,
+        last: int,
+        *,
+        customer: CustomerKey | None = None,
+        source_customer: CustomerKey | None = None,
+    ) -> Part:
+        """Store bytes ``first`` to ``last`` (inclusive) of ``source`` as a part. Raises what ``put_part`` does.
+
+        ``customer`` is the upload's key, ``source_customer`` the source's, where they were stored with SSE-C.
+        """
+        body = StoredBody(
+            self._egress, source, upload.checksum_algorithm, first=first, last=last, customer=source_customer
+        )
         try:
-            return self.put_part(upload, number, body)
+            return self.put_part(upload, number, body, customer=customer)
         finally:
             body.close()
 
@@ -142,11 +172,12 @@ class Uploads:
         *,
         claim: Claim = Claim(),  # noqa: B008  a NamedTuple: nobody can change it
         condition: WriteCondition = UNCONDITIONAL,
+        customer: CustomerKey | None = None,
     ) -> Version:
         """Make the chosen parts the key's current object and end the upload.
 
         A second completion with the same parts answers the version that the first made. Raises NoSuchUpload,
-        InvalidPart, InvalidPartOrder, EntityTooSmall, EntityTooLarge, BadDigest, PreconditionFailed.
+        InvalidPart, InvalidPartOrder, EntityTooSmall, EntityTooLarge, BadDigest, PreconditionFailed, InvalidRequest.
         """
         chosen = _in_order(chosen)
         etag = _multipart_etag(chosen)
@@ -155,6 +186,7 @@ class Uploads:
         except NoSuchUpload:
             done = NewVersion(key, 0, etag, self._now_us(), bucket.owner_id, NOTHING)
             return self._meta.complete_upload(bucket, Assembly(upload_id, (), done), condition)
+        check_upload_customer(upload, customer, is_part=False)
         parts = self._pick(upload, chosen)
         size = sum(part.size for part in parts)
         _check_sizes(parts, size, claim)

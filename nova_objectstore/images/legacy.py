@@ -19,15 +19,15 @@ from __future__ import annotations
 import contextlib
 import json
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol, TypeVar
+from typing import Any, NamedTuple, ParamSpec, Protocol, TypeVar
 
 from nova_objectstore.data.engine import DataEngine
 from nova_objectstore.domain.buckets import Buckets
 from nova_objectstore.domain.commit import Commits
-from nova_objectstore.errors import EngineError, NoSuchBucket, NoSuchKey, StoreError
+from nova_objectstore.errors import EngineError, NoSuchAccount, NoSuchBucket, NoSuchKey, StoreError
 from nova_objectstore.images.errors import NoSuchImage
 from nova_objectstore.images.legacy_scan import (
     Found,
@@ -70,6 +70,29 @@ ResolveOwner = Callable[[str], str]
 """From a project's name, as the old store has it, to an account's id. Raises StoreErrors."""
 
 
+class OwnersByName:
+    """:data:`ResolveOwner`: what ``mapping`` says, then the account that has the project's name, then ``default``.
+
+    ``mapping`` is from projects to account ids.
+    """
+
+    def __init__(self, meta: MetadataEngine, mapping: Mapping[str, str] = {}, *, default: str | None = None) -> None:
+        self._meta = meta
+        self._mapping = mapping
+        self._default = default
+
+    def __call__(self, project: str) -> str:
+        """The account's id. Raises NoSuchAccount."""
+        if project in self._mapping:
+            return self._meta.find_account(self._mapping[project]).id
+        try:
+            return self._meta.find_account_by(name=project).id
+        except NoSuchAccount:
+            if self._default is None:
+                raise
+            return self._default
+
+
 @dataclass(slots=True)
 class ImportReport:
     """What was done. ``linked`` and ``copied`` count files of objects and images."""
@@ -95,6 +118,8 @@ class ImportProgress(NamedTuple):
 
 
 F = TypeVar("F", Found, FoundBucket)
+P = ParamSpec("P")
+R = TypeVar("R")
 
 _NOTHING = ImportProgress(0, 0, 0, 0, "")
 
@@ -141,7 +166,7 @@ class LegacyImport:
         if images_path is not None:
             for image in self._without_problems(scan_images(images_path)):
                 self._tell(image)
-                self._try(image.path, lambda image=image: self._take_image(image))
+                self._try(image.path, self._take_image, image)
         self._tell(None)
         return self._report
 
@@ -160,10 +185,10 @@ class LegacyImport:
             totals = self._totals
             self._totals = totals._replace(files_done=totals.files_done + 1, bytes_done=totals.bytes_done + found.size)
 
-    def _try(self, path: Path, step: Callable[[], None]) -> None:
-        """Run a step; its own trouble is told, that of the storage ends all."""
+    def _try(self, path: Path, step: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R | None:
+        """Run a step; its own trouble is told (the answer is None then), that of the storage ends all."""
         try:
-            step()
+            return step(*args, **kwargs)
         except EngineError:
             raise
         except Trouble as trouble:
@@ -173,16 +198,16 @@ class LegacyImport:
             self._report.problems.append(Problem(str(path), sentence))
         except OSError as error:
             self._report.problems.append(unreadable(path, error))
+        return None
 
     # -- buckets and objects -----------------------------------------------------------------------------------------
 
     def _take_bucket(self, found: FoundBucket) -> None:
-        opened: list[Bucket] = []
-        self._try(found.directory, lambda: opened.append(self._open_bucket(found)))
+        bucket = self._try(found.directory, self._open_bucket, found)
         for file in self._without_problems(scan_objects(found.directory)):
             self._tell(file)
-            for bucket in opened:  # one, or none: then its trouble has been told
-                self._try(file.path, lambda file=file, bucket=bucket: self._take_object(bucket, file))
+            if bucket is not None:
+                self._try(file.path, self._take_object, bucket, file)
 
     def _open_bucket(self, found: FoundBucket) -> Bucket:
         owner_id = self._owner(_read_json(found.description).get("ownerId"))
@@ -200,6 +225,8 @@ class LegacyImport:
             raise Trouble("It does not say who owns it.")
         try:
             return self._resolve_owner(name)
+        except EngineError:
+            raise
         except StoreError as error:
             raise Trouble(f"Its owner {name!r} has no account: {error}.") from error
 

@@ -76,7 +76,8 @@ def scan_objects(directory: Path) -> Iterator[Found | Problem]:
 
     for root, directories, names in os.walk(directory, onerror=note):
         directories.sort()
-        for name in sorted(names):
+        links = [name for name in directories if os.path.islink(os.path.join(root, name))]
+        for name in sorted(names + links):
             path = Path(root) / name
             yield look(str(path.relative_to(directory)), path)
     yield from problems

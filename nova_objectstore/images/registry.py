@@ -5,6 +5,7 @@ Laws:
 - An image is seen by its owner, by the accounts it is shared with, by everybody when it is public, and by the administrator;
   a deregistered one by owner and administrator alone. Who may not see it is told that it does not exist.
 - It is changed by its owner and by the administrator.
+- Before all that, the caller's own policies must allow the action (``permit``): an IAM user is not its account.
 - Registering reads the manifest with the permissions of who asks, so that what cannot become an image is refused at once;
   the bytes are the job's (``job.py``), and the row that asks for it is committed before the answer.
 """
@@ -45,6 +46,16 @@ _image_name = re.compile(r"[A-Za-z0-9()\[\] ./\-'@_]*").fullmatch  # EC2: Regist
 _control = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]").search
 
 AUTHORISED_GROUP = "all"
+
+# IAM's actions (AWS: "Actions, resources, and condition keys for Amazon EC2").
+REGISTER, DEREGISTER, DESCRIBE = "ec2:RegisterImage", "ec2:DeregisterImage", "ec2:DescribeImages"
+DESCRIBE_ATTRIBUTE, MODIFY, RESET = (
+    "ec2:DescribeImageAttribute", "ec2:ModifyImageAttribute", "ec2:ResetImageAttribute",
+)  # fmt: skip
+DOWNLOAD = "ec2:ExportImage"  # the one of AWS's that gives an image's bytes away
+
+Permit = Callable[[Principal, str], object]
+"""Whether the principal's own policies allow an action on images. Raises AccessDenied."""
 
 
 def new_image_id(image_type: ImageType) -> str:
@@ -91,14 +102,14 @@ def may_see(principal: Principal, image: Image) -> bool:
     """Whether the image exists, for this principal."""
     if may_change(principal, image):
         return True
-    if principal.is_anonymous or image.state is ImageState.DEREGISTERED:
+    if not principal.account_id or image.state is ImageState.DEREGISTERED:
         return False
     return image.is_public or principal.account_id in image.shared_with
 
 
 def may_change(principal: Principal, image: Image) -> bool:
     """Whether the principal may change it."""
-    return principal.is_admin or (not principal.is_anonymous and principal.account_id == image.owner_id)
+    return principal.is_admin or (bool(principal.account_id) and principal.account_id == image.owner_id)
 
 
 class Registration(NamedTuple):
@@ -121,6 +132,10 @@ class ImagesPage(NamedTuple):
     next_after: str | None
 
 
+def permit_all(_principal: Principal, _action: str) -> None:
+    """The permission of a store whose only principals are roots of accounts."""
+
+
 def match_all(_image: Image) -> bool:
     """The filter that filters nothing."""
     return True
@@ -136,26 +151,29 @@ class Images:
         *,
         now_us: Callable[[], int],
         announce: Callable[[Image], None] | None = None,
+        permit: Permit = permit_all,
         limits: UnbundleLimits = DEFAULT_LIMITS,
     ) -> None:
         self._store = store
         self._source = source
         self._now_us = now_us
         self._announce = announce
+        self._permit = permit
         self._limits = limits
 
     # -- seeing ------------------------------------------------------------------------------------------------------
 
-    def find(self, principal: Principal, image_id: str) -> Image:
-        """An image that the principal may see. Raises NoSuchImage, InvalidImageId."""
+    def find(self, principal: Principal, image_id: str, action: str = DESCRIBE) -> Image:
+        """An image that the principal may see, for an action. Raises NoSuchImage, InvalidImageId, AccessDenied."""
+        self._permit(principal, action)
         image = self._store.get_image(check_image_id(image_id))
         if not may_see(principal, image):
             raise NoSuchImage(image_id=image_id)
         return image
 
     def find_available(self, principal: Principal, image_id: str) -> Image:
-        """The same, when its bytes can be read. Raises ImageNotAvailable too, while they cannot be yet or never will."""
-        image = self.find(principal, image_id)
+        """An image whose bytes the principal may read. Raises ImageNotAvailable too, when there are none (yet)."""
+        image = self.find(principal, image_id, DOWNLOAD)
         if image.state is ImageState.DEREGISTERED:
             raise NoSuchImage(image_id=image_id)
         if image.state is not ImageState.AVAILABLE:
@@ -173,6 +191,7 @@ class Images:
         limit: int,
     ) -> ImagesPage:
         """Visible images behind ``after`` that match, ``limit`` at most; a named one that is deregistered is among them."""
+        self._permit(principal, DESCRIBE)
         query = ImageQuery(
             viewer_id=None if principal.is_admin else principal.account_id,
             owner_ids=owner_ids,
@@ -207,8 +226,9 @@ class Images:
 
     def examine(self, principal: Principal, registration: Registration) -> Image:
         """The image that ``register`` would make, and make nothing. Raises as it does, but for what is taken already."""
-        if principal.is_anonymous:
-            raise AccessDenied(action="ec2:RegisterImage")
+        if not principal.account_id:
+            raise AccessDenied(action=REGISTER)
+        self._permit(principal, REGISTER)
         if registration.image_id:
             check_image_id(registration.image_id)
         for what, text in (("name", registration.name), ("description", registration.description)):
@@ -243,14 +263,14 @@ class Images:
 
     def find_own(self, principal: Principal, image_id: str, action: str) -> Image:
         """An image that the principal may change. Raises NoSuchImage, AccessDenied (it is seen, and another's)."""
-        image = self.find(principal, image_id)
+        image = self.find(principal, image_id, action)
         if not may_change(principal, image):
             raise AccessDenied(action=action)
         return image
 
     def deregister(self, principal: Principal, image_id: str) -> None:
         """Remove an image and its bytes; a registration that goes on stops. Raises NoSuchImage, AccessDenied."""
-        image = self.find_own(principal, image_id, "ec2:DeregisterImage")
+        image = self.find_own(principal, image_id, DEREGISTER)
         if image.state is ImageState.DEREGISTERED:
             raise NoSuchImage(image_id=image_id)
         self._store.deregister_image(image_id, now_us=self._now_us())
@@ -286,10 +306,10 @@ class Images:
 
     def reset_permissions(self, principal: Principal, image_id: str) -> Image:
         """Make it its owner's alone. Raises NoSuchImage, AccessDenied."""
-        return self._change(principal, image_id, ImageChange(is_public=False, share_only=()))
+        return self._change(principal, image_id, ImageChange(is_public=False, share_only=()), RESET)
 
-    def _change(self, principal: Principal, image_id: str, change: ImageChange) -> Image:
-        image = self.find_own(principal, image_id, "ec2:ModifyImageAttribute")
+    def _change(self, principal: Principal, image_id: str, change: ImageChange, action: str = MODIFY) -> Image:
+        image = self.find_own(principal, image_id, action)
         if image.state is ImageState.DEREGISTERED:
             raise NoSuchImage(image_id=image_id)
         return self._store.update_image(image_id, change)

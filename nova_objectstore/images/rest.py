@@ -182,7 +182,7 @@ class ImagesApp:
         """Answer a request (PEP 3333). What is no StoreError rises to the filters above."""
         try:
             principal = self._authenticate(environ)
-            if principal.is_anonymous:
+            if not principal.account_id:
                 raise AccessDenied("The request is not signed.")
             environ[_PRINCIPAL] = principal
             environ["nova.account"] = principal.account_id

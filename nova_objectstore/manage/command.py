@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple, NoReturn
 
+from nova_objectstore.crypto.keyring import Keyring
 from nova_objectstore.domain.accounts import Accounts, KeyPair
 from nova_objectstore.manage.report import Report
 from nova_objectstore.meta.engine import MetadataEngine
@@ -22,6 +23,7 @@ NOUNS = {
     "account": "accounts and their root key pairs",
     "key": "access keys of accounts",
     "bucket": "buckets and what they hold",
+    "kms": "the keys of server-side encryption",
     "db": "the metadata database",
     "service": "the services, and what they do",
 }
@@ -57,6 +59,7 @@ class Context:
 
     meta: MetadataEngine
     accounts: Accounts
+    keyring: Keyring
     read_schema: Callable[[], Schema]
     open_services: Callable[[], Services]
     control_path: str | None

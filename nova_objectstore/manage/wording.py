@@ -8,6 +8,8 @@ _WORDS: dict[type[errors.StoreError], str] = {
     errors.NoSuchAccount: "no such account",
     errors.NoSuchAccessKey: "no such access key",
     errors.NoSuchBucket: "no such bucket",
+    errors.NoSuchKmsKey: "no such key",
+    errors.KmsKeyExists: "there is a key of that id already",
     errors.AccountExists: "an account of that name or id exists already",
     errors.AccessKeyExists: "that access key is somebody's already",
     errors.AccountNotEmpty: "the account still owns buckets",

@@ -17,6 +17,7 @@ from nova_objectstore.errors import AccessDenied, NoSuchKey, NotOffered
 from nova_objectstore.s3.answer import STATUS_LINES, Answer, empty_answer, xml_answer
 from nova_objectstore.s3.authenticate import Authenticator
 from nova_objectstore.s3.body import read_document, skip_body
+from nova_objectstore.s3.encryption_headers import refuse_customer_keys_in_the_open
 from nova_objectstore.s3.errors import INTERNAL_ERROR, ErrorRow, error_facts, find_row
 from nova_objectstore.s3.locate import Locator
 from nova_objectstore.s3.operation import BodyForm, Bound, OperationTable, Scope
@@ -41,6 +42,7 @@ class S3App:
         region: str,
         domains: Sequence[str],
         clock_s: Callable[[], float],
+        customer_keys_need_tls: bool = False,
         host_id: str = "",
     ) -> None:
         self.table = table
@@ -49,6 +51,7 @@ class S3App:
         self._access = access
         self._buckets = buckets
         self._host_id = host_id or region
+        self._customer_keys_need_tls = customer_keys_need_tls
 
     def __call__(self, environ: dict[str, Any], start_response: StartResponse) -> Iterable[bytes]:
         """Serve one request (PEP 3333)."""
@@ -71,6 +74,8 @@ class S3App:
         self._open_bucket(req, bound)
         action = bound.operation.action_for(req.query)
         self._access.check(req.principal, action, req.bucket, req.key or None)
+        if self._customer_keys_need_tls and req.environ["wsgi.url_scheme"] != "https":
+            refuse_customer_keys_in_the_open(req.headers)
         if bound.operation.body is BodyForm.XML:
             req.body = read_document(req)
         elif bound.operation.body is BodyForm.NONE:

@@ -51,6 +51,7 @@ ROWS: dict[type[BaseException], ErrorRow] = {
         "completed.",
     ),
     fact.NoSuchDocument: ErrorRow("NoSuchConfiguration", 404, "The specified configuration does not exist."),
+    fact.NoSuchKmsKey: ErrorRow("KMS.NotFoundException", 400, "The specified key does not exist."),
     fact.NoSuchAccount: ErrorRow("InvalidAccessKeyId", 403, "The account does not exist."),
     fact.NoSuchAccessKey: ErrorRow(
         "InvalidAccessKeyId", 403, "The AWS Access Key Id you provided does not exist in our records."
@@ -78,6 +79,7 @@ ROWS: dict[type[BaseException], ErrorRow] = {
         "The conditional request cannot succeed due to a conflicting operation against this resource.",
     ),
     fact.QuotaExceeded: ErrorRow("QuotaExceeded", 403, "The write would exceed the quota."),
+    fact.KmsKeyDisabled: ErrorRow("KMS.DisabledException", 400, "The specified key is disabled."),
     fact.ConflictError: ErrorRow("OperationAborted", 409, "A conflicting operation is in progress."),
     # -- conditions
     fact.PreconditionFailed: ErrorRow(
@@ -149,6 +151,12 @@ ROWS: dict[type[BaseException], ErrorRow] = {
         "MetadataTooLarge", 400, "Your metadata headers exceed the maximum allowed metadata size"
     ),
     faults.InvalidStorageClass: ErrorRow("InvalidStorageClass", 400, "The storage class you specified is not valid"),
+    faults.InvalidEncryptionAlgorithm: ErrorRow(
+        "InvalidEncryptionAlgorithmError", 400, "The Encryption request you specified is not valid. Supported value: AES256."
+    ),
+    faults.NoBucketEncryption: ErrorRow(
+        "ServerSideEncryptionConfigurationNotFoundError", 404, "The server side encryption configuration was not found"
+    ),
     faults.AccessControlListNotSupported: ErrorRow(
         "AccessControlListNotSupported", 400, "The bucket does not allow ACLs"
     ),

@@ -22,6 +22,14 @@ class InvalidStorageClass(RequestFault):
     """``storage_class_requested``: not one of this store's."""
 
 
+class InvalidEncryptionAlgorithm(InvalidArgument):
+    """``argument_name``, ``argument_value``: a customer's key for another algorithm than AES256."""
+
+
+class NoBucketEncryption(StoreError):
+    """``bucket_name``: a bucket without a default encryption."""
+
+
 class AccessControlListNotSupported(RequestFault):
     """The bucket's owner owns every object, and ACLs are off (AWS: Object Ownership, bucket owner enforced)."""
 

@@ -6,10 +6,11 @@ import re
 from collections.abc import Mapping
 
 from nova_objectstore.domain.objects import ObjectSpec
-from nova_objectstore.errors import InvalidArgument, NotOffered
+from nova_objectstore.errors import InvalidArgument
 from nova_objectstore.limits import USER_METADATA_BYTES_MAX
 from nova_objectstore.s3.answer import Headers
 from nova_objectstore.s3.dates import http_date
+from nova_objectstore.s3.encryption_headers import encryption_headers, read_encryption
 from nova_objectstore.s3.faults import AccessControlListNotSupported, InvalidStorageClass, MetadataTooLarge
 from nova_objectstore.s3.lock_headers import lock_headers, read_lock, require_digest
 from nova_objectstore.s3.request import S3Request
@@ -44,15 +45,9 @@ STORAGE_CLASSES = frozenset(
     ("STANDARD", "REDUCED_REDUNDANCY", "STANDARD_IA", "ONEZONE_IA", "INTELLIGENT_TIERING", "GLACIER_IR")
 )
 
-# Headers that ask for what is not offered: obeying them silently would be a lie.
-_NOT_OFFERED = (
-    "x-amz-server-side-encryption",
-    "x-amz-server-side-encryption-customer-algorithm",
-)
-
 
 def read_spec(req: S3Request) -> ObjectSpec:
-    """What a write's headers say of the object to be. Raises MetadataTooLarge, InvalidStorageClass, NotOffered."""
+    """What a write's headers say of the object to be. Raises MetadataTooLarge, InvalidStorageClass, InvalidArgument, ..."""
     refuse_not_offered(req)
     lock = read_lock(req.headers)
     if req.operation is not None and req.operation.name == "PutObject":
@@ -64,15 +59,13 @@ def read_spec(req: S3Request) -> ObjectSpec:
         storage_class=read_storage_class(req),
         lock=lock,
         tags=parse_tagging_header(req.headers["x-amz-tagging"]) if "x-amz-tagging" in req.headers else {},
+        encryption=read_encryption(req.headers),
     )
 
 
 def refuse_not_offered(req: S3Request) -> None:
-    """Refuse headers whose effect does not exist here. Raises NotOffered, AccessControlListNotSupported."""
+    """Refuse headers whose effect does not exist here. Raises AccessControlListNotSupported."""
     headers = req.headers
-    for name in _NOT_OFFERED:
-        if name in headers:
-            raise NotOffered(header=name)
     # Both say what is so anyway: the bucket's owner has full control, and nobody else any.
     if headers.get("x-amz-acl", "private") not in ("private", "bucket-owner-full-control"):
         raise AccessControlListNotSupported
@@ -137,6 +130,8 @@ def answer_headers(req: S3Request, version: Version) -> Headers:
         headers.append(("x-amz-storage-class", version.storage_class))
     if version.lock is not NO_LOCK:
         headers.extend(lock_headers(version.lock))
+    if version.extra:
+        headers.extend(encryption_headers(version.extra, req.headers))
     if version.tags:
         headers.append(("x-amz-tagging-count", str(len(version.tags))))
     return headers

@@ -73,6 +73,9 @@ class Hints:
             self._failing = True
             self._dropped += 1
             return
+        except Exception:  # a mistake of ours costs this hint, not those behind it
+            log.exception("a hint to %s cannot be sent", address)
+            return
         if self._failing or self._dropped:
             took_s = time.monotonic() - began
             log.info("hints to %s get through again (%.1f s); %d were dropped", address, took_s, self._dropped)

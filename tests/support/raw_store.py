@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import os
+import signal
 import socket
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from typing import Any, NamedTuple
 
 from support.raw_http import Client
 from support.store import ACCESS_KEY, REGION, SECRET_KEY, Store
 
 from nova_wsgi import green
+from nova_wsgi.testing import workers
 
 PATIENCE_S = 20.0  # how long one read or write of a client may take
 UNSIGNED = "UNSIGNED-PAYLOAD"
@@ -122,6 +125,32 @@ def connect(store: Store, *, receive_buffer: int = 0, timeout_s: float = PATIENC
     sock.settimeout(timeout_s)
     sock.connect(("127.0.0.1", store.port))
     return Wire(sock=sock)
+
+
+@contextmanager
+def connect_to_each_worker(store: Store, number: int) -> Iterator[list[Wire]]:
+    """``number`` connections for each worker, in turn; to connect to one, the others are held."""
+    pids = workers(store.server.pid)
+    with ExitStack() as stack:
+        columns = []
+        for pid in pids:
+            with _held([other for other in pids if other != pid]):
+                wires = [stack.enter_context(connect(store)) for _ in range(number)]
+                for wire in wires:
+                    assert wire.send(sign("HEAD", "/").head).response(method="HEAD").status in (200, 405)
+            columns.append(wires)
+        yield [wire for row in zip(*columns, strict=True) for wire in row]
+
+
+@contextmanager
+def _held(pids: Sequence[int]) -> Iterator[None]:
+    for pid in pids:
+        os.kill(pid, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        for pid in pids:
+            os.kill(pid, signal.SIGCONT)
 
 
 def read_error_code(body: bytes) -> str:

@@ -19,7 +19,15 @@ from nova_objectstore.images.ec2.faults import (
 from nova_objectstore.images.ec2.parameters import Parameters
 from nova_objectstore.images.ec2.request import Ec2Request
 from nova_objectstore.images.ports import Image
-from nova_objectstore.images.registry import AUTHORISED_GROUP, Images, check_account_id, check_image_id
+from nova_objectstore.images.registry import (
+    AUTHORISED_GROUP,
+    DESCRIBE_ATTRIBUTE,
+    MODIFY,
+    RESET,
+    Images,
+    check_account_id,
+    check_image_id,
+)
 
 _DONE = ("<return>true</return>",)
 
@@ -65,7 +73,7 @@ class AttributeController:
         render = ATTRIBUTES.get(attribute)
         if render is None:
             raise InvalidParameterValue(f"Value ( {attribute} ) for parameter attribute is invalid. Unknown attribute.")
-        image = self._images.find_own(req.principal, image_id, "ec2:DescribeImageAttribute")
+        image = self._images.find_own(req.principal, image_id, DESCRIBE_ATTRIBUTE)
         if req.parameters.flag("DryRun"):
             raise DryRunOperation
         return element("imageId", image.image_id), render(image)
@@ -83,7 +91,7 @@ class AttributeController:
         if description is None and permissions is None:
             raise MissingParameter("No attributes specified.")
         if parameters.flag("DryRun"):
-            self._images.find_own(req.principal, image_id, "ec2:ModifyImageAttribute")
+            self._images.find_own(req.principal, image_id, MODIFY)
             raise DryRunOperation
         if permissions is None:
             self._images.edit(req.principal, image_id, description=description)
@@ -105,7 +113,7 @@ class AttributeController:
         if attribute != "launchPermission":
             raise InvalidParameterValue(f"Value ( {attribute} ) for parameter attribute is invalid: it is not reset.")
         if req.parameters.flag("DryRun"):
-            self._images.find_own(req.principal, image_id, "ec2:ResetImageAttribute")
+            self._images.find_own(req.principal, image_id, RESET)
             raise DryRunOperation
         self._images.reset_permissions(req.principal, image_id)
         return _DONE

@@ -21,6 +21,7 @@ from nova_objectstore.images.ec2.request import Ec2Request
 from nova_objectstore.images.limits import DESCRIBE_MAX, LISTED_MAX
 from nova_objectstore.images.ports import Image
 from nova_objectstore.images.registry import (
+    DEREGISTER,
     Images,
     Registration,
     check_account_id,
@@ -85,7 +86,7 @@ class ImageController:
         """Remove an image."""
         image_id = check_image_id(req.parameters.required("ImageId"))
         if req.parameters.flag("DryRun"):
-            self._images.find_own(req.principal, image_id, "ec2:DeregisterImage")
+            self._images.find_own(req.principal, image_id, DEREGISTER)
             raise DryRunOperation
         self._images.deregister(req.principal, image_id)
         return ("<return>true</return>",)

@@ -204,7 +204,9 @@ class Committer:
                 if not is_busy(error):
                     self._forget_if_stale(error)
                     raise
-            self._fail_waiting()
+                self._fail_waiting()
+                if not self._queue:
+                    raise
             green.sleep(BUSY_RETRY_S)
 
     def _commit(self) -> None:

@@ -16,7 +16,7 @@ from nova_objectstore.meta.sql.transaction import Transaction
 from nova_wsgi import green
 
 PAGE_SIZE = 4096  # measured against 8 and 16 KiB: as fast to read, and a write of one row puts the least into the WAL
-CACHE_SIZE_KIB = 16 * 1024  # per connection, filled as it is used: the inner pages of some ten million keys
+CACHE_SIZE_KIB = 8 * 1024  # per connection, filled as it is used; what is not in it is in the system's cache
 CHECKPOINT_PAGES = 8000  # 32 MB of log at most while writes never pause: a process that recovers it reads it in 0.1 s
 WAL_SIZE_KEPT = 64 * 1024 * 1024  # bytes: a WAL that a long reader made grow is cut back to this
 READ_BUSY_TIMEOUT_S = 1.0  # a reader waits only while another process recovers the WAL
@@ -46,33 +46,31 @@ def create_file(path: Path) -> None:
         os.close(directory)
 
 
-def connect_writer(settings: Settings) -> sqlite3.Connection:
+def connect_writer(settings: Settings, *, busy_timeout_s: float = 0.0) -> sqlite3.Connection:
     """A connection for the committer: its statements run on the hub's thread, its COMMIT in a native one."""
-    connection = _connect(settings, busy_timeout_s=0.0)
-    connection.execute(f"PRAGMA page_size = {PAGE_SIZE}")
-    connection.execute("PRAGMA journal_mode = WAL")
-    connection.execute(f"PRAGMA synchronous = {SYNCHRONOUS[settings.sync]}")
-    connection.execute(f"PRAGMA wal_autocheckpoint = {CHECKPOINT_PAGES}")
-    connection.execute(f"PRAGMA journal_size_limit = {WAL_SIZE_KEPT}")
-    connection.execute("PRAGMA secure_delete = FAST")  # overwrites what costs no further write
-    return connection
+    return _connect(
+        settings,
+        busy_timeout_s,
+        f"page_size = {PAGE_SIZE}",
+        "journal_mode = WAL",
+        f"synchronous = {SYNCHRONOUS[settings.sync]}",
+        f"wal_autocheckpoint = {CHECKPOINT_PAGES}",
+        f"journal_size_limit = {WAL_SIZE_KEPT}",
+        "secure_delete = FAST",  # overwrites what costs no further write
+    )
 
 
 def connect_checkpointer(settings: Settings) -> sqlite3.Connection:
     """A connection for checkpoints in a native thread."""
-    connection = _connect(settings, busy_timeout_s=0.0)
-    connection.execute(f"PRAGMA synchronous = {SYNCHRONOUS[settings.sync]}")
-    return connection
+    return _connect(settings, 0.0, f"synchronous = {SYNCHRONOUS[settings.sync]}")
 
 
 def connect_reader(settings: Settings) -> sqlite3.Connection:
     """A connection for reads on the hub's thread. It sees what is committed, and never waits for a writer."""
-    connection = _connect(settings, busy_timeout_s=READ_BUSY_TIMEOUT_S)
-    connection.execute("PRAGMA query_only = ON")
-    return connection
+    return _connect(settings, READ_BUSY_TIMEOUT_S, "query_only = ON")
 
 
-def _connect(settings: Settings, *, busy_timeout_s: float) -> sqlite3.Connection:
+def _connect(settings: Settings, busy_timeout_s: float, *pragmas: str) -> sqlite3.Connection:
     connection = sqlite3.connect(
         settings.path,
         timeout=busy_timeout_s,
@@ -81,8 +79,12 @@ def _connect(settings: Settings, *, busy_timeout_s: float) -> sqlite3.Connection
         cached_statements=len(STATEMENTS) + 16,
         factory=settings.connection_class,
     )
-    connection.execute(f"PRAGMA cache_size = -{CACHE_SIZE_KIB}")
-    connection.execute("PRAGMA temp_store = MEMORY")
+    try:
+        for pragma in (f"cache_size = -{CACHE_SIZE_KIB}", "temp_store = MEMORY", *pragmas):
+            connection.execute(f"PRAGMA {pragma}")
+    except BaseException:
+        connection.close()
+        raise
     return connection
 
 

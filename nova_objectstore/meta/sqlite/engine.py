@@ -79,7 +79,8 @@ class SqliteEngine(SqlEngine):
         """One process at a time: recover the log of one that died, and see to the schema."""
         green.run_native(self._turnstile.enter)
         try:
-            connection = connect_writer(self._settings)
+            # Another process that closes the database just now holds it alone for a moment.
+            connection = connect_writer(self._settings, busy_timeout_s=self._lock_timeout_s)
             try:
                 prepare_schema(connection, self._compiled.schema)
             finally:

@@ -9,6 +9,7 @@ uploads       CreateMultipartUpload UploadPart UploadPartCopy CompleteMultipartU
               ListMultipartUploads
 versioning    GetBucketVersioning PutBucketVersioning ListObjectVersions
 tagging       Get- Put- and Delete- of BucketTagging and ObjectTagging
+encryption    Get- Put- and Delete- of BucketEncryption
 locks         Get- and Put- of ObjectLockConfiguration, ObjectRetention, ObjectLegalHold
 not_offered   the rest of AWS's model: 501
 """
@@ -20,6 +21,7 @@ from typing import TYPE_CHECKING
 from nova_objectstore.s3.operation import OperationTable
 from nova_objectstore.s3.operations.buckets import BucketController
 from nova_objectstore.s3.operations.copying import CopyingController, CopySources
+from nova_objectstore.s3.operations.encryption import EncryptionController
 from nova_objectstore.s3.operations.listings import ListingController
 from nova_objectstore.s3.operations.locks import LockController
 from nova_objectstore.s3.operations.not_offered import NOT_OFFERED
@@ -42,6 +44,7 @@ CONTROLLERS = (  # for the tests and docs that walk the rows
     VersioningController,
     TaggingController,
     LockController,
+    EncryptionController,
 )
 
 
@@ -58,6 +61,7 @@ def make_table(store: Store) -> OperationTable:
             VersioningController(store.buckets, store.objects, store.identities),
             TaggingController(store.buckets, store.objects),
             LockController(store.retention, store.access),
+            EncryptionController(store.encryption.buckets),
             UploadController(store.uploads, store.identities, sources),
         ),
         NOT_OFFERED,

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
+from typing import NamedTuple
 
 from nova_objectstore.domain.access import Access
+from nova_objectstore.domain.bucket_encryption import CustomerKey
 from nova_objectstore.domain.buckets import Buckets
+from nova_objectstore.domain.encryption import check_customer
 from nova_objectstore.domain.objects import Objects
 from nova_objectstore.errors import AccessDenied, InvalidArgument, InvalidRequest, PreconditionFailed
 from nova_objectstore.limits import COPY_SIZE_MAX
@@ -14,6 +17,7 @@ from nova_objectstore.s3.answer import Answer, empty_answer, xml_answer
 from nova_objectstore.s3.checksums import parse_algorithm
 from nova_objectstore.s3.conditions import NO_CONDITIONS, copy_conditions, rename_conditions, write_condition
 from nova_objectstore.s3.copy_source import parse_copy_source, parse_rename_source
+from nova_objectstore.s3.encryption_headers import asks_for_encryption, read_source_key, written_headers
 from nova_objectstore.s3.object_headers import read_spec, version_headers
 from nova_objectstore.s3.operation import Controller, operation
 from nova_objectstore.s3.render import render_copy
@@ -21,6 +25,14 @@ from nova_objectstore.s3.request import S3Request
 from nova_objectstore.types import UNCONDITIONAL, Bucket, Version, Versioning, WriteCondition
 
 COPY, REPLACE = "COPY", "REPLACE"
+
+
+class Source(NamedTuple):
+    """What a copy reads; ``customer`` opens it where it was stored with SSE-C."""
+
+    bucket: Bucket
+    version: Version
+    customer: CustomerKey | None
 
 
 class CopySources:
@@ -34,11 +46,13 @@ class CopySources:
         self._objects = objects
         self._access = access
 
-    def open(self, req: S3Request) -> tuple[Bucket, Version]:
-        """The source's bucket and version, past its conditions.
+    def open(self, req: S3Request) -> Source:
+        """The source, past its conditions, with the customer's key that it needs.
 
-        Raises NoSuchBucket, NoSuchKey, NoSuchVersion, AccessDenied, PreconditionFailed, InvalidArgument.
+        Raises NoSuchBucket, NoSuchKey, NoSuchVersion, AccessDenied, PreconditionFailed, InvalidArgument,
+        InvalidRequest (also for a customer's key that is missing, wrong or too much).
         """
+        customer = read_source_key(req.headers)
         source = parse_copy_source(req.require_header("x-amz-copy-source"))
         bucket = self._buckets.find(source.bucket)
         expected = req.headers.get("x-amz-source-expected-bucket-owner")
@@ -54,7 +68,9 @@ class CopySources:
         copy_conditions(req.headers).check_copy(
             etag=version.etag, modified_s=version.modified_us // 1_000_000, now_s=self._clock_s()
         )
-        return bucket, version
+        if version.extra or customer is not None:
+            check_customer(version.extra, customer)
+        return Source(bucket, version, customer)
 
     def open_rename(self, req: S3Request, key: str) -> WriteCondition:
         """Check that the caller may take the key away, and the source's conditions; answer what must still hold inside.
@@ -83,7 +99,7 @@ class CopyingController(Controller):
     @operation("CopyObject", "PUT /{bucket}/{key}", action="s3:PutObject", header="x-amz-copy-source")
     def copy_object(self, req: S3Request) -> Answer:
         """Make a copy of another object the key's current one."""
-        bucket, source = self._sources.open(req)
+        bucket, source, customer = self._sources.open(req)
         if source.size > COPY_SIZE_MAX:
             raise InvalidRequest(
                 f"The specified copy source is larger than the maximum allowable size for a copy source: {COPY_SIZE_MAX}"
@@ -101,8 +117,11 @@ class CopyingController(Controller):
             spec,
             algorithm=parse_algorithm(algorithm) if algorithm else "",
             condition=write_condition(req.headers),
+            customer=customer,
         )
         headers = version_headers(copied, shown=req.bucket.versioning is Versioning.ENABLED)
+        if copied.extra:
+            headers.extend(written_headers(copied.extra, req.headers))
         if bucket.versioning is not Versioning.OFF:
             headers.append(("x-amz-copy-source-version-id", source.version_id))
         return xml_answer(
@@ -112,7 +131,7 @@ class CopyingController(Controller):
     def _refuse_copy_to_itself(self, req: S3Request, bucket: Bucket, source: Version) -> None:
         same = bucket.id == req.bucket.id and source.key == req.key
         changes = "x-amz-storage-class" in req.headers or "x-amz-website-redirect-location" in req.headers
-        if same and source.is_latest and not changes:
+        if same and source.is_latest and not changes and not asks_for_encryption(req.headers):
             raise InvalidRequest(
                 "This copy request is illegal because it is trying to copy an object to itself without changing the "
                 "object's metadata, storage class, website redirect location or encryption attributes."

@@ -21,7 +21,6 @@ NOT_OFFERED: tuple[Operation, ...] = (
     row("CreateSession", "GET /{bucket}?session", action="s3express:CreateSession"),
     row("DeleteBucketAnalyticsConfiguration", "DELETE /{bucket}?analytics&id", action="s3:PutAnalyticsConfiguration"),
     row("DeleteBucketCors", "DELETE /{bucket}?cors", action="s3:PutBucketCORS"),
-    row("DeleteBucketEncryption", "DELETE /{bucket}?encryption", action="s3:PutEncryptionConfiguration"),
     row(
         "DeleteBucketIntelligentTieringConfiguration",
         "DELETE /{bucket}?intelligent-tiering&id",
@@ -53,7 +52,6 @@ NOT_OFFERED: tuple[Operation, ...] = (
     row("GetBucketAcl", "GET /{bucket}?acl", action="s3:GetBucketAcl"),
     row("GetBucketAnalyticsConfiguration", "GET /{bucket}?analytics&id", action="s3:GetAnalyticsConfiguration"),
     row("GetBucketCors", "GET /{bucket}?cors", action="s3:GetBucketCORS"),
-    row("GetBucketEncryption", "GET /{bucket}?encryption", action="s3:GetEncryptionConfiguration"),
     row(
         "GetBucketIntelligentTieringConfiguration",
         "GET /{bucket}?intelligent-tiering&id",
@@ -98,7 +96,6 @@ NOT_OFFERED: tuple[Operation, ...] = (
     row("PutBucketAcl", "PUT /{bucket}?acl", action="s3:PutBucketAcl"),
     row("PutBucketAnalyticsConfiguration", "PUT /{bucket}?analytics&id", action="s3:PutAnalyticsConfiguration"),
     row("PutBucketCors", "PUT /{bucket}?cors", action="s3:PutBucketCORS"),
-    row("PutBucketEncryption", "PUT /{bucket}?encryption", action="s3:PutEncryptionConfiguration"),
     row(
         "PutBucketIntelligentTieringConfiguration",
         "PUT /{bucket}?intelligent-tiering&id",

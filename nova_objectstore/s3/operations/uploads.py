@@ -14,6 +14,7 @@ from nova_objectstore.s3.answer import Answer, empty_answer, xml_answer
 from nova_objectstore.s3.body import open_body, read_document
 from nova_objectstore.s3.checksums import VALUE_HEADERS, read_upload_checksum
 from nova_objectstore.s3.conditions import write_condition
+from nova_objectstore.s3.encryption_headers import encryption_headers, read_customer_key, written_headers
 from nova_objectstore.s3.object_headers import checksum_headers, read_spec, refuse_not_offered, version_headers
 from nova_objectstore.s3.operation import STREAM, Controller, operation
 from nova_objectstore.s3.operations.copying import CopySources
@@ -52,6 +53,7 @@ class UploadController(Controller):
         headers = []
         if algorithm:
             headers = [("x-amz-checksum-algorithm", algorithm), ("x-amz-checksum-type", kind)]
+        headers += written_headers(upload.extra, req.headers)
         return xml_answer(200, render_upload_begun(req.bucket_name, upload), headers)
 
     @operation("UploadPart", "PUT /{bucket}/{key}?partNumber&uploadId", action="s3:PutObject", body=STREAM)
@@ -61,8 +63,9 @@ class UploadController(Controller):
         number = _part_number(req)
         upload = self._upload(req)
         body = open_body(req, algorithm=upload_checksum(upload)[0])
-        part = self._uploads.put_part(upload, number, body)
+        part = self._uploads.put_part(upload, number, body, customer=read_customer_key(req.headers))
         headers = [header for header in checksum_headers(part.checksum) if header[0] != "x-amz-checksum-type"]
+        headers += encryption_headers(upload.extra, req.headers)
         return empty_answer(200, [("ETag", f'"{part.etag}"'), *headers])
 
     @operation(
@@ -76,7 +79,7 @@ class UploadController(Controller):
         refuse_not_offered(req)
         number = _part_number(req)
         upload = self._upload(req)
-        bucket, source = self._sources.open(req)
+        bucket, source, source_customer = self._sources.open(req)
         first, last = 0, source.size - 1
         if "x-amz-copy-source-range" in req.headers:
             first, last = parse_copy_range(req.header("x-amz-copy-source-range"), source.size)
@@ -84,8 +87,16 @@ class UploadController(Controller):
             raise InvalidRequest(
                 f"The specified copy source is larger than the maximum allowable size for a copy source: {COPY_SIZE_MAX}"
             )
-        part = self._uploads.copy_part(upload, number, source, first, last)
-        headers = []
+        part = self._uploads.copy_part(
+            upload,
+            number,
+            source,
+            first,
+            last,
+            customer=read_customer_key(req.headers),
+            source_customer=source_customer,
+        )
+        headers = encryption_headers(upload.extra, req.headers)
         if bucket.versioning is not Versioning.OFF:
             headers.append(("x-amz-copy-source-version-id", source.version_id))
         return xml_answer(200, render_copy("CopyPartResult", part.etag, part.modified_us, part.checksum), headers)
@@ -100,11 +111,14 @@ class UploadController(Controller):
             _read_parts(read_document(req, claimed=False)),
             claim=_read_claim(req),
             condition=write_condition(req.headers),
+            customer=read_customer_key(req.headers),
         )
         location = f"{req.environ.get('wsgi.url_scheme', 'http')}://{req.header('host')}{req.raw_path}"
         shown = req.bucket.versioning is Versioning.ENABLED
         return xml_answer(
-            200, render_completed(location, req.bucket_name, version), version_headers(version, shown=shown)
+            200,
+            render_completed(location, req.bucket_name, version),
+            version_headers(version, shown=shown) + encryption_headers(version.extra, req.headers),
         )
 
     @operation("AbortMultipartUpload", "DELETE /{bucket}/{key}?uploadId", action="s3:AbortMultipartUpload", status=204)

@@ -13,6 +13,7 @@ from nova_objectstore.s3.address import check_key
 from nova_objectstore.s3.answer import Answer, empty_answer
 from nova_objectstore.s3.body import open_body
 from nova_objectstore.s3.conditions import delete_condition, object_condition, write_condition
+from nova_objectstore.s3.encryption_headers import written_headers
 from nova_objectstore.s3.errors import find_row
 from nova_objectstore.s3.faults import MissingDigest
 from nova_objectstore.s3.object_headers import checksum_headers, read_spec, version_headers
@@ -39,6 +40,8 @@ class WritingController(Controller):
         condition = write_condition(req.headers)
         version = self._objects.put(req.bucket, spec, open_body(req), condition)
         headers = [("ETag", f'"{version.etag}"'), *checksum_headers(version.checksum)]
+        if version.extra:
+            headers.extend(written_headers(version.extra, req.headers))
         shown = req.bucket.versioning is Versioning.ENABLED
         return empty_answer(200, headers + version_headers(version, shown=shown))
 

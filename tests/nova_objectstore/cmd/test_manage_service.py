@@ -2,8 +2,6 @@
 
 import io
 import json
-import os
-import signal
 
 import pytest
 from support.programs import program
@@ -117,18 +115,6 @@ def test_workers_in_flight_calls_and_stacks_of_running_processes(shell, server):
     text = shell.run(server.control, "service", "stacks", "--pid", str(one))
     assert f"api {one}: greenthread Runner._hear_signals" in text
     assert shell.json(server.control, "service", "workers", "--topic", "other") == []
-
-
-def test_a_stopped_process_is_told_as_one_that_does_not_answer(shell, server):
-    wait_until(lambda: len(shell.json(server.control, "service", "workers")) == 2)
-    victim = workers(server.pid)[0]
-    os.kill(victim, signal.SIGSTOP)
-    try:
-        (silent,) = [found for found in shell.json(server.control, "service", "workers") if found["problem"]]
-    finally:
-        os.kill(victim, signal.SIGCONT)
-    assert (silent["pid"], silent["state"]) == (victim, None)
-    assert silent["problem"] == "no answer within 5 s: its hub is stuck, or it is stopped"
 
 
 def test_without_control_path_nothing_can_be_asked(shell):

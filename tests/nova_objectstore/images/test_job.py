@@ -17,6 +17,7 @@ from nova_objectstore.images.registry import Images, Registration
 from nova_objectstore.images.unbundle import UnbundleLimits
 from nova_objectstore.limits import KiB, MiB
 from nova_wsgi import green
+from nova_wsgi.testing import wait_until
 
 alice = principal(ALICE)
 
@@ -375,13 +376,10 @@ def test_a_worker_that_is_killed_leaves_nothing(house):
 
     house.before = block
     worker = green.spawn(house.job().run)
-    deadline = green.Timeout(10)
-    while not reached:
-        green.sleep(0)
+    wait_until(lambda: reached, timeout_s=10, what="the last part")
     assert house.find(image_id).state is ImageState.UNTARRING
     worker.kill()
-    deadline.cancel()
-    assert house.files() == []
+    wait_until(lambda: not house.files(), timeout_s=10, what="the end of what was written")
     assert house.source.open_count == 0
     house.before = None
     house.clock.pass_s(LEASE_S)

@@ -238,6 +238,38 @@ def test_sharing(house):
         house.images.share(alice, "ami-00000001", add=[f"{n:012}" for n in range(1001)])
 
 
+def test_a_users_policies_come_first(house):
+    house.store.create_image(image(state=ImageState.AVAILABLE, ref="r"))
+    asked = []
+
+    def permit(who, action):
+        asked.append(action)
+        raise AccessDenied(action=action)
+
+    images = Images(house.store, house.source, now_us=Clock(), permit=permit)
+    for verb in (
+        lambda: images.find(alice, "ami-00000001"),
+        lambda: images.find_available(alice, "ami-00000001"),
+        lambda: images.page(alice, limit=1),
+        lambda: images.register(alice, Registration(LOCATION)),
+        lambda: images.edit(alice, "ami-00000001", name="x"),
+        lambda: images.share(alice, "ami-00000001", add=(BOB,)),
+        lambda: images.set_public(alice, "ami-00000001", True),
+        lambda: images.reset_permissions(alice, "ami-00000001"),
+        lambda: images.deregister(alice, "ami-00000001"),
+    ):
+        with pytest.raises(AccessDenied):
+            verb()
+    assert asked == [
+        f"ec2:{name}"
+        for name in (
+            "DescribeImages", "ExportImage", "DescribeImages", "RegisterImage", "ModifyImageAttribute",
+            "ModifyImageAttribute", "ModifyImageAttribute", "ResetImageAttribute", "DeregisterImage",
+        )
+    ]  # fmt: skip
+    assert house.store.get_image("ami-00000001") == image(state=ImageState.AVAILABLE, ref="r")
+
+
 # -- names -------------------------------------------------------------------------------------------------------------
 
 

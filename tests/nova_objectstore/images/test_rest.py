@@ -3,15 +3,15 @@
 import hashlib
 import os
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from support.bundles import bundle, rsa_key
 from support.images import ADMIN, ALICE, BOB, Clock, MemoryImageStore, MemorySource, image, principal
 
+from nova_objectstore.assembly import Settings, build_store
 from nova_objectstore.assembly_images import S3ReadRules
-from nova_objectstore.data.files import FilesEngine
-from nova_objectstore.domain.egress import Egress
 from nova_objectstore.errors import SignatureDoesNotMatch
 from nova_objectstore.images.download import Download
 from nova_objectstore.images.job import ImageJob
@@ -37,13 +37,14 @@ class House:
         self.store = MemoryImageStore()
         self.source = MemorySource()
         self.clock = Clock()
-        self.data = FilesEngine(path)
-        self.data.start()
+        self.below = build_store(Settings(state_path=path, sync="never"))
+        self.below.open()
+        self.data = self.below.data
         self.images = Images(self.store, self.source, now_us=self.clock)
         self.job = ImageJob(self.store, self.source, self.data, rsa_key(), now_us=self.clock)
         self.content = os.urandom(100_000)
         self.source.put_bundle(bundle(self.content))
-        download = Download(Egress(None, self.data), S3ReadRules(clock_s=time.time))
+        download = Download(self.below.egress, S3ReadRules(clock_s=time.time))
         self.client = Client(ImagesApp(self.images, download, authenticate=authenticate))
 
     def ask(self, method: str, target: str, who: str = "alice", **headers: str):
@@ -65,8 +66,10 @@ class House:
 
 
 @pytest.fixture
-def house(tmp_path: Path) -> House:
-    return House(tmp_path)
+def house(tmp_path: Path) -> Iterator[House]:
+    made = House(tmp_path)
+    yield made
+    made.below.close()
 
 
 # -- listing -----------------------------------------------------------------------------------------------------------

@@ -1,5 +1,6 @@
 """The port ImageStore: one suite for every engine of it."""
 
+import sqlite3
 from collections.abc import Iterator
 
 import pytest
@@ -17,6 +18,7 @@ from nova_objectstore.images.ports import (
     ImageState,
     ImageType,
 )
+from nova_objectstore.meta.sql.migrations.upgrade import upgrade_sqlite
 from nova_objectstore.meta.sqlite import SqliteEngine
 from nova_wsgi import green
 
@@ -339,3 +341,19 @@ def test_workers_of_several_processes_claim_an_image_once(meta, tmp_path):
         assert sorted(claimed) == [f"ami-{number:02}" for number in range(20)]
     finally:
         other.close()
+
+
+def test_a_database_from_before_there_were_images(tmp_path):
+    path = tmp_path / "metadata.sqlite"
+    connection = sqlite3.connect(path, isolation_level=None)
+    upgrade_sqlite(connection, "0001")
+    connection.execute("INSERT INTO accounts VALUES (?, 'canonical', 'alice', '', 1)", (ALICE,))
+    connection.close()
+    engine = SqliteEngine(path)
+    engine.open()
+    try:
+        engine.create_image(image(shared_with=(BOB,)))
+        assert engine.get_image("ami-00000001") == image(shared_with=(BOB,))
+        assert engine.find_account(ALICE).name == "alice"
+    finally:
+        engine.close()

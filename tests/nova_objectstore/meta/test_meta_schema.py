@@ -75,6 +75,19 @@ def test_the_tables_in_the_code_are_those_of_the_migrations(connect):
     assert ScriptDirectory.from_config(make_config()).get_heads() == [revisions.HEAD]
 
 
+def test_an_older_database_is_migrated_with_what_it_holds(tmp_path, connect):
+    older = connect("metadata.sqlite")
+    upgrade_sqlite(older, "0001")
+    older.execute("INSERT INTO accounts VALUES ('1', 'c', 'alice', 'a@example.org', 5)")
+    older.close()
+
+    with sqlite_metadata(tmp_path) as meta:
+        assert [account.name for account in meta.engine.list_accounts()] == ["alice"]
+        assert meta.rows("alembic_version") == [{"version_num": revisions.HEAD}]
+        meta.put(meta.bucket(), "k")
+        meta.check_state()
+
+
 def test_preparing_again_changes_nothing(connect):
     connection = connect()
     prepare_schema(connection, compiler.load("sqlite").schema)

@@ -32,7 +32,9 @@ def sender(url, **limits):
     scheme, _, rest = url.partition(":")
     transport = EmbeddedTransport(rest, limits=bounds) if scheme == "embedded" else AmqpTransport(url, limits=bounds)
     try:
-        yield rpc.Client(transport, PROGRAM_TOPIC, timeout_s=20, send_timeout_s=30)
+        yield rpc.Client(
+            transport, PROGRAM_TOPIC, timeout_s=60, send_timeout_s=60
+        )  # a broker's restart, on a busy machine
     finally:
         transport.close()
 
@@ -214,7 +216,7 @@ def test_rabbitmq_stops_and_starts_during_200_casts_and_all_are_done(rabbitmq, t
         def noted():
             return {what for each in (worker, second) for what in each.said("noted")}
 
-        wait_until(lambda: len(noted()) == 200, 30, what="200 distinct casts")
+        wait_until(lambda: len(noted()) == 200, 60, what="200 distinct casts")
         worker.open_gate()
         second.open_gate()
         assert held.wait() == "across the restart"

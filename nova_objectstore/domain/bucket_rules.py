@@ -1,0 +1,138 @@
+"""A bucket's rules of access, compiled from its documents: policy, ACL, ownership, public access block, who pays.
+
+Law: what is stored was checked when it was put; a policy that cannot be read all the same denies everything to everybody
+but the root of the bucket's account, who may replace it.
+"""
+
+from __future__ import annotations
+
+import enum
+import json
+import logging
+from collections.abc import Mapping
+from typing import NamedTuple
+
+from nova_objectstore.domain.acl import BUCKET_OWNER_FULL_CONTROL, Acl, decode_acl, encode_acl
+from nova_objectstore.domain.policy.document import Kind, Policy, parse_policy
+from nova_objectstore.domain.policy.public import is_public
+from nova_objectstore.errors import MalformedPolicy
+from nova_objectstore.types import Bucket, Principal
+
+LOG = logging.getLogger(__name__)
+
+# The documents' names.
+POLICY, ACL, OWNERSHIP = "policy", "acl", "ownership"
+PUBLIC_ACCESS_BLOCK, REQUEST_PAYMENT = "public-access-block", "request-payment"
+
+
+class Ownership(enum.StrEnum):
+    """Who owns objects that others write (AWS: "Controlling ownership of objects and disabling ACLs")."""
+
+    ENFORCED = "BucketOwnerEnforced"  # the bucket's owner, always; there are no ACLs
+    PREFERRED = "BucketOwnerPreferred"  # the bucket's owner, where the write says bucket-owner-full-control
+    WRITER = "ObjectWriter"  # whoever writes; also where nothing is configured
+
+
+class PublicAccessBlock(NamedTuple):
+    """The four settings (AWS: PutPublicAccessBlock)."""
+
+    block_public_acls: bool = False
+    ignore_public_acls: bool = False
+    block_public_policy: bool = False
+    restrict_public_buckets: bool = False
+
+
+class StoredPolicy(NamedTuple):
+    """A bucket policy as it is stored: its text as it was put, and whether the owner's root gave up to change it."""
+
+    text: str
+    binds_root: bool = False
+
+    def encode(self) -> bytes:
+        """The document."""
+        return json.dumps(self).encode()
+
+    @classmethod
+    def decode(cls, document: bytes) -> StoredPolicy:
+        """From the document."""
+        return cls(*json.loads(document))
+
+
+class BucketRules(NamedTuple):
+    """What decides about access to a bucket, beside who asks."""
+
+    ownership: Ownership | None = None  # None: never configured
+    policy: Policy | None = None
+    policy_is_public: bool = False
+    policy_binds_root: bool = False
+    acl: Acl | None = None  # None: the default one
+    block: PublicAccessBlock | None = None
+    requester_pays: bool = False
+
+    @property
+    def enforced(self) -> bool:
+        """Whether ACLs are off, and the bucket's owner owns everything."""
+        return self.ownership is Ownership.ENFORCED
+
+    @property
+    def restrictions(self) -> PublicAccessBlock:
+        """The public access block, without any: nothing blocked."""
+        return self.block or _NO_BLOCK
+
+    @property
+    def is_public(self) -> bool:
+        """Whether policy or ACL give anything to the public (AWS: GetBucketPolicyStatus)."""
+        acl_counts = not self.enforced and not self.restrictions.ignore_public_acls
+        return self.policy_is_public or (acl_counts and self.acl is not None and self.acl.is_public)
+
+    def object_owner(self, bucket: Bucket, writer: Principal, canned: str) -> str:
+        """The account that owns what ``writer`` writes; ``canned`` is the name of the ACL that it asks for, if any."""
+        if self.enforced or (self.ownership is Ownership.PREFERRED and canned == BUCKET_OWNER_FULL_CONTROL):
+            return bucket.owner_id
+        return writer.account_id
+
+
+_NO_BLOCK = PublicAccessBlock()
+
+_LOCKED = parse_policy(
+    '{"Statement": {"Effect": "Deny", "Principal": "*", "Action": "*", "Resource": "arn:aws:s3:::*"}}', Kind.BUCKET
+)
+
+
+def read_rules(bucket: Bucket, documents: Mapping[str, bytes]) -> BucketRules:
+    """Compile a bucket's documents."""
+    policy, binds_root = _read_policy(bucket, documents)
+    ownership = documents.get(OWNERSHIP)
+    acl = documents.get(ACL)
+    block = documents.get(PUBLIC_ACCESS_BLOCK)
+    return BucketRules(
+        ownership=Ownership(ownership.decode()) if ownership is not None else None,
+        policy=policy,
+        policy_is_public=policy is not None and is_public(policy),
+        policy_binds_root=binds_root,
+        acl=decode_acl(acl.decode()) if acl is not None else None,
+        block=PublicAccessBlock(*json.loads(block)) if block is not None else None,
+        requester_pays=REQUEST_PAYMENT in documents,
+    )
+
+
+def _read_policy(bucket: Bucket, documents: Mapping[str, bytes]) -> tuple[Policy | None, bool]:
+    document = documents.get(POLICY)
+    if document is None:
+        return None, False
+    stored = StoredPolicy.decode(document)
+    try:
+        return parse_policy(stored.text, Kind.BUCKET, bucket=bucket.name), stored.binds_root
+    except MalformedPolicy as error:
+        LOG.error("the policy of bucket %s cannot be read, everything is denied: %s", bucket.name, error)
+        return _LOCKED, False
+
+
+def first_documents(*, ownership: Ownership | None, acl: Acl | None) -> Mapping[str, bytes]:
+    """The documents that a bucket begins with."""
+    documents = {}
+    if ownership is not None:
+        documents[OWNERSHIP] = ownership.value.encode()
+    if acl is not None:
+        documents[ACL] = encode_acl(acl).encode()
+    return documents
