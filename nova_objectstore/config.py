@@ -165,7 +165,7 @@ def api_sections() -> tuple[Section, ...]:
         service_options.api_section("osapi", listen="127.0.0.1", port=8774, workers=1),
         service_options.api_section("ec2", listen="127.0.0.1", port=8773, workers=1),
         service_options.http_section(),
-        service_options.section(enabled_apis=["osapi"], api_paste_config=installed_paste_config()),
+        service_options.section(enabled_apis=["osapi", "ec2"], api_paste_config=installed_paste_config()),
         admin_token.section(default_file="$state_path/api-token"),
         *MONITORING,
         launcher.section(),

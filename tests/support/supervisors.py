@@ -176,6 +176,8 @@ class Runit:
                 if source.is_file():
                     machine.install(source, self._services / name / source.relative_to(ETC / "runit" / name))
         self._server = LiveServer(["runsvdir", "-P", self._services], ready=LogLine(""))
+        watched = [self._services / name / "supervise" / "ok" for name in machine.ports]
+        wait_until(lambda: all(path.exists() for path in watched), what="a runsv for each service")
 
     def _sv(self, name: str, *words: str) -> str:
         return run("sv", "-w", "15", *words, self._services / name)
