@@ -116,7 +116,7 @@ def build_store(settings: Settings, *, clock_us: Callable[[], int] = now_us) -> 
         meta=meta,
         data=data,
         identities=Identities(meta),
-        access=Access(),
+        access=Access(meta),
         buckets=Buckets(meta, region=settings.region, now_us=clock_us),
         retention=retention,
         objects=Objects(meta, data, ingest, egress, encryption, retention, now_us=clock_us),

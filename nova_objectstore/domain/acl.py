@@ -45,6 +45,11 @@ PUBLIC_GROUPS = frozenset((ALL_USERS, AUTHENTICATED_USERS))
 # Who the canned list aws-exec-read grants READ to, so that EC2 may fetch a bundle (AWS: "Canned ACL").
 EC2_CANONICAL_ID = "6aa5a366c34c1cbe25dc49211496e913e0351eb0e8c37aa3477e40942ec6b97c"
 
+# Who uploads without a signature is this canonical user (AWS: "Access control list (ACL) overview").
+ANONYMOUS_CANONICAL_ID = "65a011a29cdf8ec533ec3d1ccaae921c"
+# Grantees that are nobody's account here.
+WELL_KNOWN_IDS = frozenset((EC2_CANONICAL_ID, ANONYMOUS_CANONICAL_ID))
+
 
 class Grant(NamedTuple):
     """A permission of a grantee: a canonical id, or a group's URI."""

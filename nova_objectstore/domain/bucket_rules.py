@@ -93,6 +93,7 @@ class BucketRules(NamedTuple):
 
 
 _NO_BLOCK = PublicAccessBlock()
+NO_RULES = BucketRules()
 
 _LOCKED = parse_policy(
     '{"Statement": {"Effect": "Deny", "Principal": "*", "Action": "*", "Resource": "arn:aws:s3:::*"}}', Kind.BUCKET

@@ -29,7 +29,6 @@ import base64
 import hmac
 import os
 import re
-import secrets
 from collections.abc import Mapping
 from typing import NamedTuple
 
@@ -58,7 +57,7 @@ _KEY_NAME, _CONTEXT, _BUCKET_KEY, _CHECK, _PART = (
     "sse-part",
 )
 _SALT_SIZE = 16
-_CUSTOMER_SEAL, _CUSTOMER_CHECK = b"nova sse-c seal", b"nova sse-c check"
+_CUSTOMER_SEAL, _CUSTOMER_CHECK, _ETAG = b"nova sse-c seal", b"nova sse-c check", b"nova etag"
 
 _ARN = re.compile(r"arn:aws[a-z-]*:kms:(?P<region>[a-z0-9-]*):[0-9]*:(?:key|alias)/(?P<id>.+)")
 
@@ -79,15 +78,20 @@ _PART_NOT_APPLICABLE = (
 
 
 class Protection(NamedTuple):
-    """The key that a body is sealed with, and the facts to store that open it again."""
+    """The key that a body is sealed with, and the facts to store that open it again.
+
+    ``etag_key`` hides the MD5 in the ETag, the object's own key for all of its parts; None shows it.
+    """
 
     key: DataKey
     extra: Mapping[str, str]
-    shows_md5: bool
+    etag_key: DataKey | None
 
     def etag(self, md5: str) -> str:
-        """The ETag of a body with that MD5 (hex)."""
-        return md5 if self.shows_md5 else secrets.token_hex(16)
+        """The ETag of a body with that MD5 (hex): a part that is sent twice has the same, another object has another."""
+        if self.etag_key is None:
+            return md5
+        return derive(self.etag_key.secret, _ETAG, bytes.fromhex(md5))[:16].hex()
 
 
 class Description(NamedTuple):
@@ -114,12 +118,9 @@ def check_customer(extra: Mapping[str, str], customer: CustomerKey | None) -> No
     _check_customer(extra, customer, missing=_KEY_MISSING, not_applicable=_NOT_APPLICABLE)
 
 
-def check_upload_customer(upload: Upload, customer: CustomerKey | None, *, is_part: bool) -> None:
-    """The same for an upload's further requests. A completion needs the key only where the upload has a checksum
-    (AWS: CompleteMultipartUpload). Raises InvalidRequest."""
-    if customer is None and not is_part and not upload.checksum_algorithm:
-        return
-    _check_customer(upload.extra, customer, missing=_PART_KEY_MISSING, not_applicable=_PART_NOT_APPLICABLE)
+def check_upload_customer(extra: Mapping[str, str], customer: CustomerKey | None) -> None:
+    """The same for the parts of an upload, and its completion. Raises InvalidRequest."""
+    _check_customer(extra, customer, missing=_PART_KEY_MISSING, not_applicable=_PART_NOT_APPLICABLE)
 
 
 def _check_customer(
@@ -174,20 +175,22 @@ class Encryption:
             return _begin_with_customer(key, scheme.customer)
         under = self._under(scheme)
         sealed = seal_key(under.secret, key, _seal_context(scheme.algorithm, under, scheme.context))
-        return Protection(key, _facts(scheme, under, _encode(sealed)), shows_md5=scheme.algorithm == SSE_S3)
+        return Protection(
+            key, _facts(scheme, under, _encode(sealed)), etag_key=None if scheme.algorithm == SSE_S3 else key
+        )
 
     def protect_part(self, upload: Upload, customer: CustomerKey | None) -> Protection | None:
         """A fresh key for a part; None when the upload is not encrypted.
 
         Raises InvalidRequest for a customer's key that is missing, wrong or too much; NoSuchKmsKey, KmsKeyDisabled.
         """
-        check_upload_customer(upload, customer, is_part=True)
+        check_upload_customer(upload.extra, customer)
         object_key = self.open(upload.extra, customer)
         if object_key is None:
             return None
         part_id = os.urandom(KEY_ID_SIZE)
         key = part_key(object_key, part_id)
-        return Protection(key, {_PART: _encode(part_id)}, shows_md5=upload.extra[_SSE] == SSE_S3)
+        return Protection(key, {_PART: _encode(part_id)}, etag_key=None if upload.extra[_SSE] == SSE_S3 else object_key)
 
     def share(self, source: Mapping[str, str], scheme: Scheme | None) -> Mapping[str, str] | None:
         """The facts of a copy that has its source's very bytes; None when it must have bytes of its own.
@@ -256,7 +259,7 @@ def _begin_with_customer(key: DataKey, customer: CustomerKey) -> Protection:
     salt = os.urandom(_SALT_SIZE)
     sealed = seal_key(derive(customer.secret, _CUSTOMER_SEAL, salt), key, SSE_C.encode())
     check = salt + derive(customer.secret, _CUSTOMER_CHECK, salt)
-    return Protection(key, {_SSE: SSE_C, _KEY: _encode(sealed), _CHECK: _encode(check)}, shows_md5=False)
+    return Protection(key, {_SSE: SSE_C, _KEY: _encode(sealed), _CHECK: _encode(check)}, etag_key=key)
 
 
 def _seal_context(algorithm: str, under: KeyVersion, context: str) -> bytes:

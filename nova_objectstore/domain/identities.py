@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
-from nova_objectstore.errors import NoSuchAccessKey
+from collections.abc import Sequence
+
+from nova_objectstore.domain.acl import ANONYMOUS_CANONICAL_ID
+from nova_objectstore.errors import NoSuchAccessKey, NoSuchAccount
 from nova_objectstore.meta.engine import MetadataEngine
 from nova_objectstore.types import AccessKey, Account, Principal
 
 IDENTITIES_CACHED_MAX = 10_000  # a few MB; above it the cache starts anew
+
+# Who owns what was uploaded without a signature.
+NOBODY = Account(id="", canonical_id=ANONYMOUS_CANONICAL_ID, name="", email="", created_us=0)
 
 
 class Identity:
@@ -27,6 +33,7 @@ class Identities:
         self._epoch = -1
         self._by_key: dict[str, Identity | None] = {}
         self._accounts: dict[str, Account] = {}
+        self._by_canonical_id: dict[str, Account | None] = {}
 
     def find(self, access_key: str, *, epoch: int | None = None) -> Identity | None:
         """The identity behind an access key; None when there is none or it is switched off.
@@ -55,12 +62,43 @@ class Identities:
             account = self._accounts[account_id] = self._meta.find_account(account_id)
         return account
 
+    def owner(self, account_id: str) -> Account:
+        """An account as the owner of something, which may outlive it: then all that is left of it is its id."""
+        if not account_id:
+            return NOBODY
+        try:
+            return self.account(account_id)
+        except NoSuchAccount:
+            return NOBODY._replace(id=account_id)
+
+    def by_canonical_id(self, canonical_id: str) -> Account | None:
+        """The account of a canonical id; None when there is none."""
+        self._refresh()
+        try:
+            return self._by_canonical_id[canonical_id]
+        except KeyError:
+            pass
+        account: Account | None
+        try:
+            account = self._meta.find_account_by(canonical_id=canonical_id)
+        except NoSuchAccount:
+            account = None
+        if len(self._by_canonical_id) >= IDENTITIES_CACHED_MAX:
+            self._by_canonical_id.clear()
+        self._by_canonical_id[canonical_id] = account
+        return account
+
+    def by_email(self, email: str) -> Sequence[Account]:
+        """The accounts of an address; case does not matter."""
+        return [account for account in self._meta.list_accounts() if account.email.lower() == email.lower() != ""]
+
     def _refresh(self, epoch: int | None = None) -> None:
         if epoch is None:
             epoch = self._meta.epoch()
         if epoch != self._epoch:
             self._by_key.clear()
             self._accounts.clear()
+            self._by_canonical_id.clear()
             self._epoch = epoch
 
     def _load(self, access_key: str) -> Identity | None:

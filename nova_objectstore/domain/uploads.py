@@ -186,8 +186,9 @@ class Uploads:
         except NoSuchUpload:
             done = NewVersion(key, 0, etag, self._now_us(), bucket.owner_id, NOTHING)
             return self._meta.complete_upload(bucket, Assembly(upload_id, (), done), condition)
-        check_upload_customer(upload, customer, is_part=False)
         parts = self._pick(upload, chosen)
+        if customer is not None or _uses_checksums(upload, parts):
+            check_upload_customer(upload.extra, customer)
         size = sum(part.size for part in parts)
         _check_sizes(parts, size, claim)
         version = NewVersion(
@@ -231,6 +232,14 @@ class Uploads:
     def list(self, bucket: Bucket, query: UploadsQuery) -> UploadsPage:
         """A page of uploads in progress."""
         return self._meta.list_uploads(bucket.id, query)
+
+
+def _uses_checksums(upload: Upload, parts: Sequence[Part]) -> bool:
+    """Whether the client said how to check the object: then a completion under SSE-C needs its key, else it may do
+    without, as older clients do (AWS: CompleteMultipartUpload, x-amz-server-side-encryption-customer-key)."""
+    return bool(upload.checksum_algorithm) or any(
+        part.checksum is not None and part.checksum.algorithm != CRC64NVME for part in parts
+    )
 
 
 def upload_checksum(upload: Upload) -> tuple[str, str]:

@@ -12,6 +12,7 @@ from nova_objectstore.domain.acl import (
     GRANTS_MAX,
     GROUPS,
     PRIVATE,
+    WELL_KNOWN_IDS,
     Acl,
     Grant,
     Permission,
@@ -124,7 +125,7 @@ class AclReader:
                 raise InvalidArgument("Invalid group uri", argument_name="uri", argument_value=value)
             return value
         if kind == "id":
-            if self._identities.by_canonical_id(value) is None:
+            if value not in WELL_KNOWN_IDS and self._identities.by_canonical_id(value) is None:
                 raise InvalidArgument("Invalid id", argument_name="CanonicalUser/ID", argument_value=value)
             return value
         accounts = self._identities.by_email(value)

@@ -10,17 +10,19 @@ import logging
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
-from nova_objectstore.domain.access import Access
+from nova_objectstore.domain.access import READ_ACTIONS, Access
 from nova_objectstore.domain.buckets import Buckets
 from nova_objectstore.domain.identities import Identities
-from nova_objectstore.errors import AccessDenied, NoSuchKey, NotOffered
+from nova_objectstore.errors import AccessDenied, NoSuchKey, NoSuchVersion, NotOffered
 from nova_objectstore.s3.answer import STATUS_LINES, Answer, empty_answer, xml_answer
 from nova_objectstore.s3.authenticate import Authenticator
+from nova_objectstore.s3.authorise import Authoriser
 from nova_objectstore.s3.body import read_document, skip_body
 from nova_objectstore.s3.encryption_headers import refuse_customer_keys_in_the_open
 from nova_objectstore.s3.errors import INTERNAL_ERROR, ErrorRow, error_facts, find_row
 from nova_objectstore.s3.locate import Locator
-from nova_objectstore.s3.operation import BodyForm, Bound, OperationTable, Scope
+from nova_objectstore.s3.operation import BodyForm, Bound, BoundHandler, OperationTable, Scope
+from nova_objectstore.s3.policy_context import Sources
 from nova_objectstore.s3.render import render_error
 from nova_objectstore.s3.request import S3Request
 
@@ -39,18 +41,17 @@ class S3App:
         identities: Identities,
         access: Access,
         buckets: Buckets,
-        region: str,
+        sources: Sources,
         domains: Sequence[str],
-        clock_s: Callable[[], float],
         customer_keys_need_tls: bool = False,
         host_id: str = "",
     ) -> None:
         self.table = table
         self._locator = Locator(domains)
-        self._authenticator = Authenticator(identities, region=region, clock_s=clock_s)
-        self._access = access
+        self._authenticator = Authenticator(identities, region=sources.region, clock_s=sources.clock_s)
+        self._authoriser = Authoriser(access, identities, sources)
         self._buckets = buckets
-        self._host_id = host_id or region
+        self._host_id = host_id or sources.region
         self._customer_keys_need_tls = customer_keys_need_tls
 
     def __call__(self, environ: dict[str, Any], start_response: StartResponse) -> Iterable[bytes]:
@@ -69,18 +70,29 @@ class S3App:
         req.principal = self._authenticator.authenticate(req)
         if req.principal.account_id:
             req.environ["nova.account"] = req.principal.account_id
+        self._open_bucket(req, bound)
+        self._authoriser.authorise(req, bound.operation)
         if bound.handler is None:
             raise NotOffered(operation=bound.operation.name)
-        self._open_bucket(req, bound)
-        action = bound.operation.action_for(req.query)
-        self._access.check(req.principal, action, req.bucket, req.key or None)
         if self._customer_keys_need_tls and req.environ["wsgi.url_scheme"] != "https":
             refuse_customer_keys_in_the_open(req.headers)
         if bound.operation.body is BodyForm.XML:
-            req.body = read_document(req)
+            req.body = req.body or read_document(req)  # a policy may have asked for it
         elif bound.operation.body is BodyForm.NONE:
             skip_body(req)
-        return _as_answer(bound.handler(req), bound.operation.status)
+        answer = _as_answer(self._do(req, bound, bound.handler), bound.operation.status)
+        if req.rules.requester_pays and req.principal.account_id != req.bucket.owner_id:
+            answer.headers.append(("x-amz-request-charged", "requester"))
+        return answer
+
+    def _do(self, req: S3Request, bound: Bound, handler: BoundHandler) -> object:
+        """Do the operation. Who may not list the bucket is denied what is missing, as what is there and not theirs."""
+        try:
+            return handler(req)
+        except (NoSuchKey, NoSuchVersion):
+            if bound.operation.action in READ_ACTIONS and self._authoriser.hides_what_is_missing(req):
+                raise AccessDenied from None
+            raise
 
     def _find(self, req: S3Request) -> Bound:
         self._locator.locate(req)

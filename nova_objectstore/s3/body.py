@@ -7,7 +7,13 @@ from typing import Protocol
 
 from nova_objectstore.checksums import CRC64NVME
 from nova_objectstore.domain.bodies import Digests
-from nova_objectstore.errors import EntityTooLarge, IncompleteBody, InvalidRequest, MalformedXML
+from nova_objectstore.errors import (
+    EntityTooLarge,
+    IncompleteBody,
+    InvalidRequest,
+    MalformedXML,
+    MissingContentLength,
+)
 from nova_objectstore.limits import PUT_SIZE_MAX, STREAM_BUFFER, XML_BODY_MAX
 from nova_objectstore.s3.auth import PayloadForm
 from nova_objectstore.s3.auth.chunked import ChunkedReader, is_chunked, open_chunked
@@ -45,13 +51,17 @@ class RequestBody:
         return Digests(self._check.etag, self._check.checksum)
 
 
-def open_body(
-    req: S3Request, *, algorithm: str = CRC64NVME, size_max: int = PUT_SIZE_MAX, claimed: bool = True
-) -> RequestBody:
+def open_body(req: S3Request, *, algorithm: str = CRC64NVME, size_max: int = PUT_SIZE_MAX) -> RequestBody:
     """The body of an object or part. ``algorithm``: the checksum to keep when the client claims none.
 
-    Raises EntityTooLarge, InvalidDigest, InvalidRequest, MissingContentLength.
+    Raises EntityTooLarge, InvalidDigest, InvalidRequest, MissingContentLength (S3: an object is never empty unsaid).
     """
+    if req.content_length is None and "transfer-encoding" not in req.headers:
+        raise MissingContentLength
+    return _open(req, algorithm, size_max=size_max, claimed=True)
+
+
+def _open(req: S3Request, algorithm: str, *, size_max: int, claimed: bool) -> RequestBody:
     headers = req.headers
     payload = req.auth.payload if req.auth is not None else None
     check = BodyCheck(
@@ -78,7 +88,7 @@ def read_document(req: S3Request, *, size_max: int = XML_BODY_MAX, claimed: bool
     length = req.content_length
     if length is not None and length > size_max:
         raise MalformedXML(reason="too large")
-    body = open_body(req, algorithm="", claimed=claimed)
+    body = _open(req, "", size_max=PUT_SIZE_MAX, claimed=claimed)
     pieces = []
     total = 0
     while piece := body.read(min(STREAM_BUFFER, size_max + 1 - total)):

@@ -143,6 +143,7 @@ ROWS: dict[type[BaseException], ErrorRow] = {
     fact.InvalidPolicyDocument: ErrorRow(
         "InvalidPolicyDocument", 400, "The content of the form does not meet the conditions of the policy."
     ),
+    fact.MalformedPolicy: ErrorRow("MalformedPolicy", 400, "The policy is not a valid one."),
     fact.RequestFault: ErrorRow("InvalidRequest", 400, "Invalid Request"),
     faults.IllegalLocationConstraint: ErrorRow(
         "IllegalLocationConstraintException", 400, "The location constraint is not this region's."

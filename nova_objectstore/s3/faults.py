@@ -80,3 +80,35 @@ class ObjectLockConfigurationNotFound(StoreError):
 
 class InvalidRetentionPeriod(RequestFault):
     """A default retention of no days, or of too many."""
+
+
+class MalformedACL(RequestFault):
+    """An ACL document that is none."""
+
+
+class UnresolvableGrantByEmailAddress(RequestFault):
+    """``email_address``: nobody's."""
+
+
+class AmbiguousGrantByEmailAddress(RequestFault):
+    """``email_address``: of several accounts."""
+
+
+class MissingSecurityHeader(RequestFault):
+    """An ACL was to be set, and nothing says which."""
+
+
+class InvalidBucketAclWithObjectOwnership(RequestFault):
+    """ACLs cannot be turned off for a bucket whose own grants something to others."""
+
+
+class NoSuchBucketPolicy(StoreError):
+    """``bucket_name``: a bucket without a policy."""
+
+
+class NoSuchPublicAccessBlock(StoreError):
+    """``bucket_name``: a bucket without a public access block."""
+
+
+class OwnershipControlsNotFound(StoreError):
+    """``bucket_name``: a bucket whose object ownership was never configured."""

@@ -16,7 +16,7 @@ from typing import NamedTuple
 from nova_objectstore.errors import InvalidArgument, InvalidRange
 from nova_objectstore.s3.conditions import match_etag_strongly, parse_http_date
 
-_single_range = re.compile(r"bytes=([0-9]{0,20})-([0-9]{0,20})", re.IGNORECASE).fullmatch
+_single_range = re.compile(r"bytes=([0-9]{0,100})-([0-9]{0,100})", re.IGNORECASE).fullmatch
 _copy_range = re.compile(r"bytes=([0-9]{1,20})-([0-9]{1,20})").fullmatch
 
 

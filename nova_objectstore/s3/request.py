@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
+from nova_objectstore.domain.bucket_rules import NO_RULES, BucketRules
 from nova_objectstore.errors import InvalidArgument, InvalidRequest
 from nova_objectstore.s3.operation import Operation, Scope
 from nova_objectstore.types import ANONYMOUS, Bucket, Principal
+
+if TYPE_CHECKING:
+    from nova_objectstore.s3.authorise import WrittenAs
+    from nova_objectstore.s3.policy_context import RequestContext
 
 _NO_QUERY: Mapping[str, str] = {}
 
@@ -67,8 +72,8 @@ class S3Request:
     """One request. The pipeline fills ``operation``, ``principal`` and ``bucket`` in before an operation sees it."""
 
     __slots__ = (
-        "auth", "body", "bucket", "bucket_name", "environ", "epoch", "headers", "is_virtual", "key", "method", "operation",
-        "principal", "query", "query_string", "raw_path", "request_id", "scope",
+        "auth", "body", "bucket", "bucket_name", "context", "environ", "epoch", "headers", "is_virtual", "key", "method",
+        "operation", "principal", "query", "query_string", "raw_path", "request_id", "rules", "scope", "written_as",
     )  # fmt: skip
 
     def __init__(self, environ: dict[str, Any]) -> None:
@@ -89,6 +94,11 @@ class S3Request:
         self.auth: Any = None
         self.epoch: int | None = None  # the engine's, read once a request
         self.body: bytes = b""
+        # What the authorisation leaves for an operation: what policies may ask of the request; the bucket's rules; and,
+        # of a write, who will own the object and who else may use it.
+        self.context: RequestContext = None  # type: ignore[assignment]
+        self.rules: BucketRules = NO_RULES
+        self.written_as: WrittenAs = None  # type: ignore[assignment]
 
     def header(self, name: str, default: str = "") -> str:
         """A header by its lower-case name."""

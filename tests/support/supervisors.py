@@ -45,6 +45,7 @@ class Machine:
             f"state_path = {self.state}",
             f"osapi_listen_port = {self.ports['nova-api']}",
             "osapi_workers = 2",
+            f"ec2_listen_port = {free_port()}",
             f"s3_listen_port = {self.ports['nova-objectstore']}",
             "s3_workers = 1",
             "graceful_shutdown_timeout = 5",

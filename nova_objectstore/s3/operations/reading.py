@@ -6,7 +6,6 @@ import time
 from collections.abc import Callable
 from typing import NamedTuple
 
-from nova_objectstore.domain.bucket_encryption import CustomerKey
 from nova_objectstore.domain.egress import Egress
 from nova_objectstore.domain.encryption import check_customer
 from nova_objectstore.domain.objects import Objects
@@ -52,13 +51,13 @@ class ReadingController(Controller):
     def get_object(self, req: S3Request) -> Answer:
         """Answer the object, a range of it, or one of its parts."""
         customer = read_reader_key(req.headers)
-        version = self._open(req, customer, inline=True)
+        version = self._open(req, inline=True)
         extent = self._extent(req, version)
         try:
             body = self._egress.open_body(version, extent.first, extent.last, customer=customer)
         except DataMissing:
             # Overwritten, and its data collected, between two reads: the version that is current now is the answer.
-            again = self._open(req, customer, inline=True)
+            again = self._open(req, inline=True)
             if again.sequence == version.sequence:
                 raise
             version, extent = again, self._extent(req, again)
@@ -68,8 +67,9 @@ class ReadingController(Controller):
     @operation("HeadObject", "HEAD /{bucket}/{key}", action="s3:GetObject", version_action="s3:GetObjectVersion")
     def head_object(self, req: S3Request) -> Answer:
         """Answer what GetObject would, without the body."""
-        version = self._open(req, read_reader_key(req.headers), inline=False)
+        version = self._open(req, inline=False)
         extent = self._extent(req, version)
+        check_customer(version.extra, read_reader_key(req.headers))
         return Answer(206 if extent.is_partial else 200, self._headers(req, version, extent))
 
     @operation(
@@ -88,7 +88,8 @@ class ReadingController(Controller):
                 argument_name="x-amz-object-attributes",
                 argument_value=req.header("x-amz-object-attributes"),
             )
-        version = self._open(req, read_reader_key(req.headers), inline=False)
+        version = self._open(req, inline=False)
+        check_customer(version.extra, read_reader_key(req.headers))
         after = _header_int(req, "x-amz-part-number-marker", 0)
         limit = min(_header_int(req, "x-amz-max-parts", 1000), 1000)
         parts = self._objects.parts(version, after=after, limit=limit + 1) if version.parts_count else ()
@@ -101,21 +102,15 @@ class ReadingController(Controller):
     @operation("GetObjectTorrent", "GET /{bucket}/{key}?torrent", action="s3:GetObjectTorrent")
     def get_object_torrent(self, req: S3Request) -> Answer:
         """No object has a torrent: S3 gave BitTorrent up, and so the torrent of a key is never there."""
-        self._open(req, read_reader_key(req.headers), inline=False)
+        self._open(req, inline=False)
         raise NoSuchKey(key=req.key)
 
-    def _open(self, req: S3Request, customer: CustomerKey | None, *, inline: bool) -> Version:
-        """The version asked for, past its conditions.
-
-        Raises NotModified, PreconditionFailed, MarkerNotReadable, and InvalidRequest for a customer's key that is
-        missing, wrong or too much.
-        """
+    def _open(self, req: S3Request, *, inline: bool) -> Version:
+        """The version asked for, past its conditions. Raises NotModified, PreconditionFailed, MarkerNotReadable."""
         refuse_not_offered(req)
         version = self._objects.get(req.bucket, req.key, req.version_id, inline=inline)
         if version.is_marker:
             raise MarkerNotReadable(version)
-        if version.extra or customer is not None:
-            check_customer(version.extra, customer)
         self._check_conditions(req, version)
         return version
 

@@ -23,7 +23,8 @@ def start(live_server, state, tmp_path):
     """Start nova-api on a free port."""
 
     def start(*argv, **settings):
-        given = ["--state-path", state, "--osapi-listen-port=0", "--report-interval-s=0.1", "--host=alpha", *argv]
+        ports = ["--osapi-listen-port=0", "--ec2-listen-port=0"]
+        given = ["--state-path", state, *ports, "--report-interval-s=0.1", "--host=alpha", *argv]
         return live_server(program("nova-api", *given), cwd=tmp_path, **settings)
 
     return start
@@ -69,7 +70,7 @@ def test_failures_are_json_or_xml_by_accept_and_extension(server, path, status):
 def server(tmp_path_factory):
     """One for the tests that only ask."""
     state = tmp_path_factory.mktemp("api")
-    command = program("nova-api", "--state-path", state, "--osapi-listen-port=0", "--host=alpha")
+    command = program("nova-api", "--state-path", state, "--osapi-listen-port=0", "--ec2-listen-port=0", "--host=alpha")
     with LiveServer(command, cwd=state) as server:
         yield server
 
@@ -131,7 +132,7 @@ def test_several_apis_each_have_a_port_and_their_own_limits(start, tmp_path):
     ini = tmp_path / "api.ini"
     ini.write_text(INI)
     ready = Notified(r"osapi listens on (?P<url>\S+)[\s\S]*ec2 listens on (?P<ec2>\S+)")
-    server = start("--enabled-apis=osapi,ec2", "--ec2-listen-port=0", "--api-paste-config", ini, ready=ready)
+    server = start("--enabled-apis=osapi,ec2", "--api-paste-config", ini, ready=ready)
     ec2 = server.facts["ec2"]
     assert ec2 != server.url
     assert json.loads(server.request("GET", "/", url=ec2)[2])["versions"][0]["id"] == "2016-11-15"
@@ -147,7 +148,7 @@ def test_an_api_that_is_not_there_is_one_line(state, tmp_path):
         (["--enabled-apis=soap"], "enabled_apis: there is no API 'soap' in nova-api"),
         (["--api-admin-token-file=/nowhere/token"], "admin_token_file /nowhere/token: No such file or directory"),
     ]:
-        command = program("nova-api", "--state-path", state, "--osapi-listen-port=0", *argv)
+        command = program("nova-api", "--state-path", state, "--osapi-listen-port=0", "--ec2-listen-port=0", *argv)
         run = subprocess.run(command, capture_output=True, text=True, timeout=30, cwd=tmp_path)
         assert run.returncode == 2, run.stderr
         assert re.fullmatch(rf"nova-api: {problem}", run.stderr.splitlines()[-1]), run.stderr

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import signal
 import sqlite3
@@ -18,6 +19,9 @@ from support.metadata import Metadata, new_part, new_version, sqlite_metadata
 
 from nova_objectstore.errors import NoSuchUpload, ObjectLocked, PreconditionFailed, StoreError
 from nova_objectstore.meta.engine import Assembly
+from nova_objectstore.meta.sql.statements.accounts import read_epoch
+from nova_objectstore.meta.sqlite.connection import STATEMENTS_PER_SLICE
+from nova_objectstore.meta.sqlite.turnstile import Turnstile
 from nova_objectstore.types import Deleted, ListQuery, Version, Versioning, VersionsQuery, WriteCondition
 from nova_wsgi import green
 
@@ -156,19 +160,41 @@ def test_writes_that_come_together_share_their_commit(tmp_path):
 
 def test_a_long_write_lets_others_run(tmp_path):
     with sqlite_metadata(tmp_path) as meta:
-        bucket = meta.bucket()
-        at_once(lambda number=number: meta.put(bucket, f"k{number:04}") for number in range(1000))
-        listed = meta.engine.list_objects(bucket.id, ListQuery()).versions
-        deletes = [(version.key, None, WriteCondition()) for version in listed]
-        deleting = green.spawn(meta.engine.delete_objects, bucket, deletes, owner_id="o", now_us=meta.tick())
         turns = 0
-        while not deleting.dead:
-            green.sleep(0)
-            turns += 1
+        ended = False
 
-        assert all(isinstance(outcome, Deleted) for outcome in deleting.wait())
-        assert turns > 5
-        meta.check_state()
+        def take_turns() -> None:
+            nonlocal turns
+            while not ended:
+                turns += 1
+                green.sleep(0)
+
+        def long_verb(tx) -> int:
+            before = turns
+            for _ in range(10 * STATEMENTS_PER_SLICE):
+                tx.one(read_epoch)
+            return turns - before
+
+        others = green.spawn(take_turns)
+        taken = meta.engine._write(long_verb, (), {})
+        ended = True
+        others.wait()
+
+        assert taken >= 10
+
+
+def test_a_snapshot_does_not_move_under_its_reader(tmp_path):
+    with two_engines(tmp_path) as (first, second):
+        bucket = first.bucket()
+
+        def read_twice(tx) -> list:
+            before = tx.one(read_epoch)
+            second.engine.put_document(bucket.id, "policy", b"{}")
+            return [before, tx.one(read_epoch)]
+
+        epochs = first.engine._snapshot(read_twice, (), {})
+
+        assert epochs[0] == epochs[1] == (first.engine.epoch() - 1,)
 
 
 # -- several engines ---------------------------------------------------------------------------------------------------
@@ -206,6 +232,35 @@ def test_of_many_writers_on_two_engines_one_wins(tmp_path):
                 for number in range(32)
             )
             assert kinds(outcomes) == ["PreconditionFailed"] * 31 + ["Version"]
+
+
+def test_who_has_just_written_lets_the_one_who_waits_in(tmp_path):
+    first, second, third = (Turnstile(tmp_path / "db") for _ in range(3))
+    for turnstile in (first, second, third):
+        turnstile.open()
+    assert first.try_enter()
+    waiting = green.submit_native(second.enter)
+    wait_until(lambda: turn_is_taken(tmp_path / "db-turn"))
+
+    first.leave()
+    assert not first.try_enter(), "it is the second's turn"
+    assert not third.try_enter()
+    waiting.wait()
+    assert not first.try_enter(), "the second is inside"
+    second.leave()
+
+    assert third.try_enter()
+    for turnstile in (first, second, third):
+        turnstile.close()
+
+
+def turn_is_taken(path: Path) -> bool:
+    with path.open() as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+    return False
 
 
 # -- processes ---------------------------------------------------------------------------------------------------------

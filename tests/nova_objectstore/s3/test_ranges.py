@@ -36,7 +36,7 @@ def fast_range(header, size):
         return NOTHING
 
 
-bounds = st.sampled_from(["", *(str(number) for number in range(14)), "007", "99999999999999999999"])
+bounds = st.sampled_from(["", *(str(number) for number in range(14)), "007", "99999999999999999999", "9" * 30])
 
 
 @given(first=bounds, last=bounds, size=st.integers(0, 12))

@@ -7,16 +7,18 @@ from contextlib import closing
 
 import pytest
 
-from nova_wsgi import config, green, launcher, logs, service_options
+from nova_wsgi import config, green, launcher, logs, rpc, service_options
 from nova_wsgi.manager import Manager, periodic_task
 from nova_wsgi.registry import options
 from nova_wsgi.registry.database import open_database
 from nova_wsgi.registry.reporter import join
 from nova_wsgi.registry.services import Services
+from nova_wsgi.rpc.embedded import EmbeddedTransport
 from nova_wsgi.service import Service
+from nova_wsgi.system_service import SystemService
 from nova_wsgi.testing import wait_until
 
-SECTIONS = (service_options.section(), launcher.section(), logs.section(), *options.sections())
+SECTIONS = (service_options.section(), rpc.section(), launcher.section(), logs.section(), *options.sections())
 
 
 class Working(Manager):
@@ -27,6 +29,14 @@ class Working(Manager):
     @periodic_task(spacing_s=0.02, run_immediately=True, scope="cluster")
     def sweep(self):
         type(self).runs += 1
+
+
+class Answering(Manager):
+    """Answers messages."""
+
+    @rpc.exposed
+    def ping(self):
+        return "pong"
 
 
 class PausableService(Service):
@@ -174,6 +184,21 @@ def test_a_service_that_starts_disabled_pauses_with_its_first_heartbeat(start, r
     registry.disable(registry.list()[0].id)
     service = start("--report-interval-s=60", kind=PausableService)
     wait_until(lambda: service.paused)
+
+
+def test_a_disabled_system_service_takes_no_messages_until_it_is_enabled(start, registry):
+    service = start(kind=SystemService, manager=Answering)
+    client = rpc.Client(EmbeddedTransport(), "thing")
+    assert client.call("ping") == "pong"
+    (entry,) = wait_until(registry.list)
+    registry.disable(entry.id)
+    wait_until(lambda: service.paused)
+    with pytest.raises(rpc.NoConsumer):
+        client.call("ping")
+    assert states(registry) == [("alpha", "up")]
+    registry.enable(entry.id)
+    wait_until(lambda: not service.paused)
+    assert client.call("ping") == "pong"
 
 
 def test_a_watcher_that_fails_stops_no_heartbeat(start, registry, caplog):
