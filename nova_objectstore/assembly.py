@@ -13,6 +13,7 @@ from nova_objectstore.data.engine import DataEngine
 from nova_objectstore.data.files import FilesEngine
 from nova_objectstore.domain.access import Access
 from nova_objectstore.domain.bucket_encryption import BucketEncryptions
+from nova_objectstore.domain.bucket_rules import Ownership
 from nova_objectstore.domain.buckets import Buckets
 from nova_objectstore.domain.egress import Egress
 from nova_objectstore.domain.encryption import Encryption
@@ -30,6 +31,7 @@ from nova_objectstore.meta.sqlite import SqliteEngine
 from nova_objectstore.meta.sqlite.revision import revision_of
 from nova_objectstore.s3.app import S3App
 from nova_objectstore.s3.operations import make_table
+from nova_objectstore.s3.policy_context import Sources
 
 DATABASE_NAME = "metadata.sqlite"
 DATA_DIRECTORY = "data"
@@ -48,6 +50,7 @@ class Settings:
     master_key_file: Path | None = None
     encrypts_always: bool = False
     customer_keys_need_tls: bool = False
+    object_ownership: str = Ownership.ENFORCED
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +120,7 @@ def build_store(settings: Settings, *, clock_us: Callable[[], int] = now_us) -> 
         data=data,
         identities=Identities(meta),
         access=Access(meta),
-        buckets=Buckets(meta, region=settings.region, now_us=clock_us),
+        buckets=Buckets(meta, region=settings.region, ownership=Ownership(settings.object_ownership), now_us=clock_us),
         retention=retention,
         objects=Objects(meta, data, ingest, egress, encryption, retention, now_us=clock_us),
         uploads=Uploads(meta, data, ingest, egress, encryption, retention, now_us=clock_us),
@@ -139,8 +142,7 @@ def build_front(store: Store, settings: Settings, *, clock_s: Callable[[], float
         identities=store.identities,
         access=store.access,
         buckets=store.buckets,
-        region=settings.region,
+        sources=Sources(store.objects, store.uploads, clock_s, settings.region),
         domains=settings.domains,
         customer_keys_need_tls=settings.customer_keys_need_tls,
-        clock_s=clock_s,
     )

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from nova_objectstore.assembly import Settings, Store, now_us
+from nova_objectstore.domain.access import NO_CONTEXT
 from nova_objectstore.domain.identities import Identities
 from nova_objectstore.errors import InvalidToken, XAmzContentSHA256Mismatch
 from nova_objectstore.images.download import Download, Selection
@@ -21,6 +22,7 @@ from nova_objectstore.images.ec2.signatures import Credentials, FindCredentials
 from nova_objectstore.images.job import ImageJob
 from nova_objectstore.images.keys import CloudKeys, open_cloud_keys
 from nova_objectstore.images.legacy import ImportProgress, LegacyImport, ResolveOwner
+from nova_objectstore.images.limits import LEASE_S
 from nova_objectstore.images.ports import Image, ImageStore
 from nova_objectstore.images.registry import Images
 from nova_objectstore.images.rest import ImagesApp
@@ -133,12 +135,27 @@ def build_images(
     store: Store, *, announce: Callable[[Image], None] | None = None, clock_us: Callable[[], int] = now_us
 ) -> Images:
     """The rules of images over a store. ``announce`` tells the workers of an image that waits: a hint."""
-    return Images(image_store(store), _bundles(store), now_us=clock_us, announce=announce, permit=store.access.check)
+
+    def permit(principal: Principal, action: str) -> None:
+        store.access.check_account(principal, action, "*", context=NO_CONTEXT)
+
+    return Images(image_store(store), image_bundles(store), now_us=clock_us, announce=announce, permit=permit)
 
 
-def build_image_job(store: Store, keys: CloudKeys, *, clock_us: Callable[[], int] = now_us) -> ImageJob:
-    """The job that finishes registrations."""
-    return ImageJob(image_store(store), _bundles(store), store.data, keys.private_key, now_us=clock_us)
+def build_administrators_images(
+    store: Store, *, announce: Callable[[Image], None], clock_us: Callable[[], int] = now_us
+) -> Images:
+    """The rules for whoever can read the state directory: as the administrator, or as any account's root."""
+    return Images(image_store(store), image_bundles(store), now_us=clock_us, announce=announce)
+
+
+def build_image_job(
+    store: Store, keys: CloudKeys, *, lease_s: float = LEASE_S, clock_us: Callable[[], int] = now_us
+) -> ImageJob:
+    """The job that finishes registrations. A worker that says nothing keeps its image for ``lease_s`` seconds."""
+    return ImageJob(
+        image_store(store), image_bundles(store), store.data, keys.private_key, now_us=clock_us, lease_s=lease_s
+    )
 
 
 def open_keys(settings: Settings, *, key_file: str = "", certificate_file: str = "") -> CloudKeys:
@@ -190,5 +207,6 @@ def build_legacy_import(
     )
 
 
-def _bundles(store: Store) -> StoredBundles:
+def image_bundles(store: Store) -> StoredBundles:
+    """Bundles as objects of the store's buckets."""
     return StoredBundles(store.buckets, store.objects, store.egress, store.access, store.identities)

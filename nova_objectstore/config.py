@@ -70,6 +70,19 @@ S3 = Section(
             help="Domains under which a bucket is named by the host (bucket.DOMAIN); without one, only paths name buckets.",
         ),
         cfg.StrOpt(
+            "s3_object_ownership",
+            default="BucketOwnerEnforced",
+            choices=[
+                (
+                    "BucketOwnerEnforced",
+                    "the bucket's owner owns every object and ACLs are off, as AWS has it since 2023",
+                ),
+                ("BucketOwnerPreferred", "whoever writes may hand the object over to the bucket's owner; ACLs are on"),
+                ("ObjectWriter", "whoever writes an object owns it; ACLs are on, as AWS had it until 2023"),
+            ],
+            help="Object ownership of buckets that are created without saying which; later changes do not touch them.",
+        ),
+        cfg.StrOpt(
             "default_encryption",
             default="none",
             choices=[
@@ -100,6 +113,13 @@ WORKER = Section(
             default=0,
             min=0,
             help="Days after which a multipart upload in progress is aborted; 0 keeps it until it is aborted, as S3 does.",
+        ),
+        cfg.IntOpt(
+            "image_lease_s",
+            default=60,
+            min=1,
+            help="Seconds after which a worker that died while it made an image available is taken for dead, and the image is "
+            "begun anew; longer than the disk needs to make an image durable.",
         ),
         service_options.manager_option("objectstore-worker", "nova_objectstore.manager:ObjectstoreWorkerManager"),
     ),

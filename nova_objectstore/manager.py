@@ -36,7 +36,7 @@ from nova_wsgi.rpc.options import open_transport
 LOG = logging.getLogger(__name__)
 
 COLLECT_SPACING_S = 30.0
-IMAGES_SPACING_S = 20.0
+IMAGES_SPACING_S = 5.0  # how long an image may wait whose worker died, or whose message was lost; one read of an index
 REAP_SPACING_S = 600.0
 
 WORKER_TOPIC = "objectstore-worker"
@@ -57,6 +57,7 @@ def read_settings(conf: cfg.ConfigOpts) -> Settings:
         master_key_file=Path(conf.master_key_file) if conf.master_key_file else None,
         encrypts_always=conf.default_encryption != "none",
         customer_keys_need_tls=conf.sse_c_needs_tls,
+        object_ownership=conf.s3_object_ownership,
     )
 
 
@@ -99,9 +100,9 @@ class WorkerHints:
         """An image waits to be unbundled."""
         self._client.hint("register_images")
 
-    def close(self) -> None:
-        """Let go of the queue. Idempotent."""
-        self._client.close()
+    def close(self, timeout_s: float = 0.0) -> None:
+        """Send the hints that wait, within ``timeout_s``, and let go of the queue. Idempotent."""
+        self._client.close(timeout_s)
         self._transport.close()
 
 
@@ -166,7 +167,7 @@ class ObjectstoreWorkerManager(Manager):
             self._store = build_store(self._settings)
             self._store.open()
             keys = green.run_native(open_keys, self._settings)
-        self._image_job = build_image_job(self._store, keys)
+        self._image_job = build_image_job(self._store, keys, lease_s=self.conf.image_lease_s)
         self._reaper = build_reaper(self._store, age_days=self.conf.upload_age_days_max)
 
     def cleanup_host(self) -> None:
@@ -176,9 +177,9 @@ class ObjectstoreWorkerManager(Manager):
 
     @exposed
     def register_images(self) -> None:
-        """Work on the images that wait, and return when none does."""
+        """Work on the images that wait, and return when none does; a soft stop waits for one image, not for all."""
         assert self._image_job is not None, "messages come after init_host"
-        self._image_job.run()
+        self._image_job.run(lambda: not self.stopping)
 
     @exposed
     @periodic_task(spacing_s=COLLECT_SPACING_S, scope="cluster")
@@ -193,7 +194,7 @@ class ObjectstoreWorkerManager(Manager):
     def sweep_images(self) -> None:
         """Finish registrations that a message did not lead to; forget images that are long gone."""
         assert self._image_job is not None, "periodic tasks come after init_host"
-        self._image_job.run()
+        self._image_job.run(lambda: not self.stopping)
         self._image_job.forget_deregistered()
 
     @periodic_task(spacing_s=REAP_SPACING_S, scope="cluster")

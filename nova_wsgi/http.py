@@ -410,6 +410,7 @@ class HttpProtocol(eventlet.wsgi.HttpProtocol):  # type: ignore[misc]  # eventle
 
     def _note_tls(self) -> None:
         self._extra = {"wsgi.url_scheme": "https", "HTTPS": "on"}
+        self._extra["nova.tls_version"] = (self.connection.sock.version() or "").removeprefix("TLSv")
         certificate = self.connection.sock.getpeercert()
         if certificate:
             self._extra["nova.tls_client_subject"] = name_subject(certificate)

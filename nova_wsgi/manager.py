@@ -135,6 +135,9 @@ class Manager:
         self.conf = conf
         self.host = host
         self.calls = Calls()
+        self.stopping = (
+            False  # the service takes no more work: a call that goes from one job to the next ends between them
+        )
         composing = _composing.get()
         if composing is not None:
             composing.managers.append(self)

@@ -106,7 +106,7 @@ class Service:
         try:
             self._open()
         except BaseException:
-            self.state = "down"
+            self._enter("down")
             raise
         self.started_at = time.time()
         self._enter("up")
@@ -122,6 +122,8 @@ class Service:
         """
         deadline = time.monotonic() + graceful_timeout_s
         self._enter("draining")
+        for manager in self._own.managers:
+            manager.stopping = True
         clean = self._close(deadline)
         self._end()
         return clean

@@ -11,7 +11,8 @@ Laws:
 - A worker that dies is replaced, at once the first time, then after longer and longer waits: a crash loop never spins.
 - A worker is recycled by starting its successor first; it is told to stop when that one is ready.
 - Whatever ends the parent's run, no worker outlives it: SIGTERM, then at the deadline SIGKILL.
-- A worker that cannot start as configured, at the first start, ends the program: one line, exit code 2.
+- A worker that cannot start, at the first start, ends the program: as configured with one line and exit code 2, for
+  another reason with exit code 1. Later ones are tried again: what they need may come back.
 """
 
 from __future__ import annotations
@@ -439,16 +440,25 @@ class Supervisor:
             return
         elif worker.unfit is not None and not slot.ever_ready:
             self._unfit = worker.unfit
-            self._stopping = True
-            self._release()
-            for other in self._workers.values():  # without a word: the one line that counts is the last
-                other.ask_to_stop(kill_at=time.monotonic() + HARD_GRACE_S)
+            self._give_up()
+        elif code > 0 and not slot.ever_ready:
+            log.error("%s could not start (exit status %d)", worker, code)
+            self._status = code
+            self._give_up()
         elif code == 0 and worker.ready:
             slot.due_at = 0.0  # somebody asked it to stop: not a failure
         else:
             wait_s = slot.back_off(worker, time.monotonic())
             reason = worker.unfit or (f"exit status {code}" if code >= 0 else signal.Signals(-code).name)
             log.error("%s ended by itself (%s); the next one starts in %g s", worker, reason, wait_s)
+
+    def _give_up(self) -> None:
+        """The first start has failed. The others go without a word: the line that tells why is the last."""
+        self._stopping = True
+        self._notifier.stopping()
+        self._release()
+        for other in self._workers.values():
+            other.ask_to_stop(kill_at=time.monotonic() + UNFIT_GRACE_S)
 
     # -- judge --------------------------------------------------------------------------------------------------
 

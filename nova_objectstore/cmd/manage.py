@@ -17,20 +17,45 @@ import io  # noqa: E402
 import logging  # noqa: E402
 import os  # noqa: E402
 import sys  # noqa: E402
-from collections.abc import Mapping, Sequence  # noqa: E402
+from collections.abc import Iterator, Mapping, Sequence  # noqa: E402
+from functools import partial  # noqa: E402
 from typing import TextIO  # noqa: E402
 
 from oslo_config import cfg  # noqa: E402
 
-from nova_objectstore.assembly import DATABASE_NAME, Settings, now_us, open_keyring, open_metadata, read_schema  # noqa: E402
+from nova_objectstore.assembly import (  # noqa: E402
+    DATABASE_NAME,
+    Settings,
+    build_store,
+    now_us,
+    open_keyring,
+    open_metadata,
+    read_schema,
+)
+from nova_objectstore.assembly_images import (  # noqa: E402
+    build_administrators_images,
+    build_legacy_import,
+    image_bundles,
+    open_keys,
+)
 from nova_objectstore.config import manage_sections  # noqa: E402
 from nova_objectstore.domain.accounts import Accounts  # noqa: E402
 from nova_objectstore.errors import StoreError  # noqa: E402
+from nova_objectstore.images.keys import CloudKeys  # noqa: E402
 from nova_objectstore.manage import COMMANDS  # noqa: E402
-from nova_objectstore.manage.command import Command, Context, Schema, UsageError, parse, render_overview  # noqa: E402
+from nova_objectstore.manage.command import (  # noqa: E402
+    Command,
+    Context,
+    OpenImages,
+    Schema,
+    UsageError,
+    parse,
+    render_overview,
+)
+from nova_objectstore.manage.progress import show_progress  # noqa: E402
 from nova_objectstore.manage.report import Report, print_report  # noqa: E402
 from nova_objectstore.manage.wording import describe  # noqa: E402
-from nova_objectstore.manager import read_settings  # noqa: E402
+from nova_objectstore.manager import WorkerHints, read_settings  # noqa: E402
 from nova_objectstore.version import VERSION  # noqa: E402
 from nova_wsgi import config  # noqa: E402
 from nova_wsgi.errors import ConfigError, NovaError  # noqa: E402
@@ -42,6 +67,9 @@ OUTPUT = config.Section("Output", (cfg.BoolOpt("json", default=False, help="Prin
 EXIT_DONE = 0
 EXIT_REFUSED = 1
 EXIT_USAGE = 2
+EXIT_INTERRUPTED = 130  # 128 + SIGINT, as shells have it
+
+HINT_TIMEOUT_S = 2.0  # how long a worker may take to hear of an image; without it, its next sweep finds the image
 
 
 def run(
@@ -54,7 +82,7 @@ def run(
     """Run one command line, without the program's name; answer the exit code."""
     out, err = out or sys.stdout, err or sys.stderr
     try:
-        _run(argv, environ, out)
+        _run(argv, environ, out, err)
         out.flush()
     except ConfigError as error:
         print(f"{PROGRAM}: {error}", file=err)
@@ -67,10 +95,16 @@ def run(
         return EXIT_REFUSED
     except BrokenPipeError:  # the reader has seen enough: nothing is wrong, and nothing more can be said
         os.dup2(os.open(os.devnull, os.O_WRONLY), out.fileno())
+    except OSError as error:  # of a file that the command line names
+        print(f"{PROGRAM}: {error.filename}: {error.strerror}" if error.filename else f"{PROGRAM}: {error}", file=err)
+        return EXIT_REFUSED
+    except KeyboardInterrupt:
+        print(f"{PROGRAM}: interrupted", file=err)
+        return EXIT_INTERRUPTED
     return EXIT_DONE
 
 
-def _run(argv: Sequence[str], environ: Mapping[str, str], out: TextIO) -> None:
+def _run(argv: Sequence[str], environ: Mapping[str, str], out: TextIO, err: TextIO) -> None:
     sections = (*manage_sections(), OUTPUT)
     options, words = config.split_command(sections, argv)
     if not words and {"-h", "--help"} & set(options):
@@ -80,7 +114,7 @@ def _run(argv: Sequence[str], environ: Mapping[str, str], out: TextIO) -> None:
     if not words:
         raise UsageError(f"which command? (see {PROGRAM} --help)")
     arguments = parse(COMMANDS, words, program=PROGRAM)
-    report = _execute(arguments.command, conf, arguments)
+    report = _execute(arguments.command, conf, arguments, err)
     print_report(report, out, as_json=conf.json or arguments.json)
 
 
@@ -94,7 +128,7 @@ def _print_help(sections: Sequence[config.Section], out: TextIO) -> None:
     print(options, end="", file=out)
 
 
-def _execute(command: Command, conf: config.Config, arguments: argparse.Namespace) -> Report:
+def _execute(command: Command, conf: config.Config, arguments: argparse.Namespace, err: TextIO) -> Report:
     settings = read_settings(conf)
     if command.needs_store:
         if not command.may_create and not (settings.state_path / DATABASE_NAME).exists():
@@ -108,6 +142,9 @@ def _execute(command: Command, conf: config.Config, arguments: argparse.Namespac
         read_schema=lambda: Schema(*read_schema(settings)),
         open_services=lambda: open_services(conf, create=False),
         control_path=conf.control_path,
+        open_images=lambda: _open_images(conf, settings),
+        open_keys=lambda: _open_keys(settings),
+        progress=partial(show_progress, err),
     )
     try:
         if command.needs_store and command.is_open:
@@ -115,6 +152,33 @@ def _execute(command: Command, conf: config.Config, arguments: argparse.Namespac
         return command.run(context, arguments)
     finally:
         meta.close()
+
+
+@contextlib.contextmanager
+def _open_images(conf: config.Config, settings: Settings) -> Iterator[OpenImages]:
+    """The whole store, beside a server that runs, or without one; what it registers is told to the worker at the end."""
+    store = build_store(settings)
+    hints = WorkerHints(conf)
+    try:
+        store.open()
+        yield OpenImages(
+            images=build_administrators_images(store, announce=hints.announce),
+            buckets=store.buckets,
+            objects=store.objects,
+            principal=image_bundles(store).owner,
+            legacy_import=lambda owner, progress: build_legacy_import(
+                store, settings, resolve_owner=owner, progress=progress
+            ),
+        )
+    finally:
+        hints.close(HINT_TIMEOUT_S)
+        store.close()
+
+
+def _open_keys(settings: Settings) -> CloudKeys:
+    if not settings.state_path.is_dir():
+        raise ConfigError(f"there is no store in {settings.state_path} (see --state-path)")
+    return open_keys(settings)
 
 
 def _make_directory(settings: Settings) -> None:

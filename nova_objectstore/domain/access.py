@@ -36,7 +36,7 @@ from nova_objectstore.domain.policy.evaluate import (
 )
 from nova_objectstore.domain.policy.patterns import Facts
 from nova_objectstore.domain.policy.principals import Grip, names_of
-from nova_objectstore.errors import AccessDenied, MissingError
+from nova_objectstore.errors import AccessDenied, MissingError, NoSuchKey
 from nova_objectstore.meta.engine import MetadataEngine
 from nova_objectstore.types import Bucket, Principal, Version
 
@@ -75,6 +75,61 @@ class Context(Facts, Protocol):
     def listing(self, prefix: str) -> Context:
         """What a listing of ``prefix`` by the same request would know."""
         ...
+
+
+class StoredContext:
+    """The context of a read that no S3 request asks for: it knows the object, and nothing of a client.
+
+    ``find`` reads the version, and raises MissingError when there is none.
+    """
+
+    __slots__ = ("_find", "_is_read", "_missing", "_version")
+
+    def __init__(self, find: Callable[[], Version]) -> None:
+        self._find = find
+        self._is_read = False
+        self._version: Version | None = None
+        self._missing: MissingError | None = None
+
+    def values(self, key: str) -> Sequence[str] | None:
+        """The value of a tag of the object; there are no other keys."""
+        name, _, tag = key.partition("/")
+        version = self.version() if name == "s3:existingobjecttag" else None
+        return (version.tags[tag],) if version is not None and tag in version.tags else None
+
+    def version(self) -> Version | None:
+        """The version that is to be read, None when there is none."""
+        if not self._is_read:
+            self._is_read = True
+            try:
+                self._version = self._find()
+            except MissingError as error:
+                self._missing = error
+        return self._version
+
+    def missing(self) -> MissingError | None:
+        """Why ``version`` answered None."""
+        self.version()
+        return self._missing
+
+    def initiator(self) -> str | None:
+        """There is no upload."""
+        return None
+
+    def pays(self) -> bool:
+        """Nobody agreed to."""
+        return False
+
+    def listing(self, prefix: str) -> StoredContext:
+        """Nothing more is known of a listing."""
+        return self
+
+
+def _nothing() -> Version:
+    raise NoSuchKey
+
+
+NO_CONTEXT = StoredContext(_nothing)
 
 
 class IdentityPolicies(Protocol):
@@ -340,9 +395,11 @@ class _Facts:
 
 
 __all__ = [
+    "NO_CONTEXT",
     "Access",
     "Context",
     "IdentityPolicies",
     "NoIdentityPolicies",
+    "StoredContext",
     "object_acl",
 ]

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+from nova_objectstore.domain.acl import Acl, encode_acl
+from nova_objectstore.domain.bucket_rules import ACL, Ownership, first_documents
 from nova_objectstore.errors import BucketAlreadyOwnedByYou, NoSuchBucket
 from nova_objectstore.meta.engine import MetadataEngine
 from nova_objectstore.types import Bucket, Versioning
@@ -17,8 +19,16 @@ _REGION_WHERE_CREATING_AGAIN_IS_FINE = "us-east-1"
 class Buckets:
     """The rules of buckets."""
 
-    def __init__(self, meta: MetadataEngine, *, region: str, now_us: Callable[[], int]) -> None:
+    def __init__(
+        self,
+        meta: MetadataEngine,
+        *,
+        region: str,
+        now_us: Callable[[], int],
+        ownership: Ownership = Ownership.ENFORCED,
+    ) -> None:
         self.region = region
+        self._ownership = ownership
         self._meta = meta
         self._now_us = now_us
         self._epoch = -1
@@ -50,19 +60,44 @@ class Buckets:
         self._by_name[name] = bucket
         return bucket
 
-    def create(self, name: str, *, owner_id: str, object_lock: bool = False) -> Bucket:
-        """Make a bucket. The name has been checked by the front.
+    def ownership(self, asked: Ownership | None) -> Ownership | None:
+        """The object ownership that a new bucket gets; None where it is to have none, which makes objects their writers'."""
+        if asked is None and self._ownership is Ownership.WRITER:
+            return None
+        return asked or self._ownership
+
+    def create(
+        self,
+        name: str,
+        *,
+        owner_id: str,
+        object_lock: bool = False,
+        ownership: Ownership | None = None,
+        acl: Acl | None = None,
+    ) -> Bucket:
+        """Make a bucket. The name has been checked by the front, and that ``ownership`` allows for ``acl``.
 
         Raises BucketAlreadyExists (another account's), BucketAlreadyOwnedByYou (outside us-east-1), TooManyBuckets.
         """
         try:
             return self._meta.create_bucket(
-                name, owner_id=owner_id, region=self.region, now_us=self._now_us(), object_lock=object_lock
+                name,
+                owner_id=owner_id,
+                region=self.region,
+                now_us=self._now_us(),
+                object_lock=object_lock,
+                documents=first_documents(ownership=ownership, acl=acl),
             )
         except BucketAlreadyOwnedByYou:
             if self.region != _REGION_WHERE_CREATING_AGAIN_IS_FINE:
                 raise
-            return self._meta.find_bucket(name)
+            # ... and has its ACL reset to what this request says
+            bucket = self._meta.find_bucket(name)
+            if acl is None:
+                self._meta.delete_document(bucket.id, ACL)
+            else:
+                self._meta.put_document(bucket.id, ACL, encode_acl(acl).encode())
+            return bucket
 
     def list(self, owner_id: str, *, prefix: str, after: str, limit: int) -> tuple[Sequence[Bucket], str | None]:
         """A page of an account's buckets by name, and the name to go on behind (None on the last page)."""

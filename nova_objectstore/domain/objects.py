@@ -264,6 +264,10 @@ class Objects:
         """Replace the tags of the current version or the one named. Raises NoSuchKey, NoSuchVersion."""
         return self._meta.set_tags(bucket.id, key, version_id, tags)
 
+    def set_extra(self, bucket: Bucket, key: str, version_id: str | None, changes: Mapping[str, str]) -> Version:
+        """Change facts of later layers; an empty value removes one. Raises NoSuchKey, NoSuchVersion."""
+        return self._meta.set_extra(bucket.id, key, version_id, changes)
+
     # -- listing ------------------------------------------------------------------------------------------------------------
 
     def list(self, bucket: Bucket, query: ListQuery) -> ListPage:

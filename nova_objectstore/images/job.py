@@ -70,10 +70,10 @@ class ImageJob:
         self._lease_us = int(lease_s * _S)
         self._retry_delay_us = int(retry_delay_s * _S)
 
-    def run(self) -> int:
-        """Work on every image that waits, one after the other; answer how many. Raises EngineError."""
+    def run(self, goes_on: Callable[[], bool] = lambda: True) -> int:
+        """Work on images that wait, one after the other, while ``goes_on``; answer how many. Raises EngineError."""
         count = 0
-        while self.run_one():
+        while goes_on() and self.run_one():
             count += 1
         return count
 

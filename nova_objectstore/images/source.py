@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Generator
 from typing import NamedTuple, Protocol
 
-from nova_objectstore.domain.access import Access
+from nova_objectstore.domain.access import Access, StoredContext
 from nova_objectstore.domain.buckets import Buckets
 from nova_objectstore.domain.egress import Egress
 from nova_objectstore.domain.identities import Identities
@@ -87,8 +87,9 @@ class StoredBundles:
     def open(self, principal: Principal, bucket: str, key: str) -> StoredObject:
         """An object, as ``principal`` may read it. Raises AccessDenied, NoSuchBucket, NoSuchKey, EngineError."""
         found = self._buckets.find(bucket)
-        self._access.check(principal, READ_ACTION, found, key)
-        version = self._objects.get(found, key, inline=True)
+        context = StoredContext(lambda: self._objects.get(found, key, inline=True))
+        self._access.check(principal, READ_ACTION, found, key, context=context)
+        version = context.version() or self._objects.get(found, key, inline=True)
         if version.is_marker:
             raise NoSuchKey(key=key)
         return StoredObject(version.size, self._egress.read(version))

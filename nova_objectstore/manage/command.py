@@ -9,13 +9,21 @@ import argparse
 import sys
 import textwrap
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any, NamedTuple, NoReturn
 
 from nova_objectstore.crypto.keyring import Keyring
 from nova_objectstore.domain.accounts import Accounts, KeyPair
+from nova_objectstore.domain.buckets import Buckets
+from nova_objectstore.domain.objects import Objects
+from nova_objectstore.images.keys import CloudKeys
+from nova_objectstore.images.legacy import ImportProgress, LegacyImport, ResolveOwner
+from nova_objectstore.images.registry import Images
+from nova_objectstore.manage.progress import Tell
 from nova_objectstore.manage.report import Report
 from nova_objectstore.meta.engine import MetadataEngine
+from nova_objectstore.types import Principal
 from nova_wsgi.errors import ConfigError
 from nova_wsgi.registry.services import Services
 
@@ -23,6 +31,7 @@ NOUNS = {
     "account": "accounts and their root key pairs",
     "key": "access keys of accounts",
     "bucket": "buckets and what they hold",
+    "image": "registered images and their bundles",
     "kms": "the keys of server-side encryption",
     "db": "the metadata database",
     "service": "the services, and what they do",
@@ -51,10 +60,23 @@ class Schema(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
+class OpenImages:
+    """The images, and the objects they are made of, in a store that is open. ``principal`` is the root of an account id."""
+
+    images: Images
+    buckets: Buckets
+    objects: Objects
+    principal: Callable[[str], Principal]
+    legacy_import: Callable[[ResolveOwner, Callable[[ImportProgress], None]], LegacyImport]
+
+
+@dataclass(frozen=True, slots=True)
 class Context:
     """What commands work on. ``read_schema`` looks without touching anything.
 
     ``open_services`` opens the services registry; ``control_path``: where services have control sockets, None for nowhere.
+    ``open_images`` opens the whole store while a block runs; ``open_keys`` reads the cloud's key pair, and makes it at
+    first use. ``progress`` shows how far a block with this title is.
     """
 
     meta: MetadataEngine
@@ -63,6 +85,9 @@ class Context:
     read_schema: Callable[[], Schema]
     open_services: Callable[[], Services]
     control_path: str | None
+    open_images: Callable[[], AbstractContextManager[OpenImages]]
+    open_keys: Callable[[], CloudKeys]
+    progress: Callable[[str], AbstractContextManager[Tell]]
 
 
 class Command(NamedTuple):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from nova_objectstore import errors
+from nova_objectstore.images import errors as images
 
 _WORDS: dict[type[errors.StoreError], str] = {
     errors.NoSuchAccount: "no such account",
@@ -13,6 +14,12 @@ _WORDS: dict[type[errors.StoreError], str] = {
     errors.AccountExists: "an account of that name or id exists already",
     errors.AccessKeyExists: "that access key is somebody's already",
     errors.AccountNotEmpty: "the account still owns buckets",
+    errors.NoSuchKey: "no such object",
+    images.NoSuchImage: "no such image",
+    images.ImageExists: "there is an image of that id already",
+    images.ImageNameTaken: "another image of the account has that name",
+    images.InvalidImageId: "not the id of an image",
+    images.InvalidLocation: "not the place of a manifest, BUCKET/KEY",
     errors.SchemaTooNew: "the database was written by a later release",
     errors.StorageFull: "no space left on the disk",
     errors.StorageFailed: "the disk or the database failed",

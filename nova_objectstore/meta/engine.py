@@ -234,7 +234,10 @@ class MetadataEngine(Protocol):
         """Replace the tags of the current version or the one named. Raises NoSuchKey, NoSuchVersion."""
 
     def set_extra(self, bucket_id: int, key: str, version_id: str | None, extra: Mapping[str, str]) -> Version:
-        """Replace the facts of later layers (ACL, encryption, restore). Raises NoSuchKey, NoSuchVersion."""
+        """Set those facts of later layers (ACL, encryption, restore) that are named, and leave the others as they are.
+
+        An empty value removes one. Raises NoSuchKey, NoSuchVersion.
+        """
 
     def set_retention(
         self,

@@ -28,9 +28,7 @@ from nova_objectstore.s3.xml import document, element
 from nova_objectstore.types import Account
 
 CANNED_HEADER = "x-amz-acl"
-GRANT_HEADERS = {
-    f"x-amz-grant-{permission.value.lower().replace('_', '-')}": permission for permission in Permission
-}
+GRANT_HEADERS = {f"x-amz-grant-{permission.value.lower().replace('_', '-')}": permission for permission in Permission}
 ACL_HEADERS = frozenset((CANNED_HEADER, *GRANT_HEADERS))
 
 _XSI = 'xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance"'

@@ -13,7 +13,7 @@ from typing import Any
 from nova_objectstore.domain.access import READ_ACTIONS, Access
 from nova_objectstore.domain.buckets import Buckets
 from nova_objectstore.domain.identities import Identities
-from nova_objectstore.errors import AccessDenied, NoSuchKey, NoSuchVersion, NotOffered
+from nova_objectstore.errors import AccessDenied, DataMissing, NoSuchKey, NoSuchVersion, NotOffered
 from nova_objectstore.s3.answer import STATUS_LINES, Answer, empty_answer, xml_answer
 from nova_objectstore.s3.authenticate import Authenticator
 from nova_objectstore.s3.authorise import Authoriser
@@ -93,6 +93,12 @@ class S3App:
             if bound.operation.action in READ_ACTIONS and self._authoriser.hides_what_is_missing(req):
                 raise AccessDenied from None
             raise
+        except DataMissing:
+            if req.context.judged is None:
+                raise
+            # What was judged is gone since: what is there now is another's, maybe.
+            self._authoriser.authorise(req, bound.operation)
+            return handler(req)
 
     def _find(self, req: S3Request) -> Bound:
         self._locator.locate(req)

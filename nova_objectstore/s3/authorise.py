@@ -23,7 +23,7 @@ from nova_objectstore.errors import AccessDenied
 from nova_objectstore.s3.acls import ACL_HEADERS, CANNED_HEADER, AclReader, Owners, is_full_control_of
 from nova_objectstore.s3.faults import AccessControlListNotSupported
 from nova_objectstore.s3.lock_headers import LEGAL_HOLD, MODE, RETAIN_UNTIL
-from nova_objectstore.s3.operation import Operation
+from nova_objectstore.s3.operation import Operation, Scope
 from nova_objectstore.s3.policy_context import CREATING, RequestContext, Sources
 from nova_objectstore.s3.request import S3Request
 from nova_objectstore.types import Bucket
@@ -58,7 +58,7 @@ class Authoriser:
 
         Also what ACL headers raise: they are read here, once the request is known to be allowed.
         """
-        if req.bucket is None:
+        if operation.scope is Scope.SERVICE or operation.name == "CreateBucket":
             self._authorise_account(req, operation)
             return
         req.rules = rules = self._access.rules(req.bucket)
@@ -70,6 +70,7 @@ class Authoriser:
             bucket=req.bucket,
             key=req.key,
             version_id=version_id,
+            inline=operation.name == "GetObject",
         )
         if not self._access.is_unrestricted(req.principal, req.bucket):
             self._check(req, operation)

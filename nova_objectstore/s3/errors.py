@@ -161,6 +161,30 @@ ROWS: dict[type[BaseException], ErrorRow] = {
     faults.AccessControlListNotSupported: ErrorRow(
         "AccessControlListNotSupported", 400, "The bucket does not allow ACLs"
     ),
+    faults.InvalidBucketAclWithObjectOwnership: ErrorRow(
+        "InvalidBucketAclWithObjectOwnership",
+        400,
+        "Bucket cannot have ACLs set with ObjectOwnership's BucketOwnerEnforced setting",
+    ),
+    faults.OwnershipControlsNotFound: ErrorRow(
+        "OwnershipControlsNotFoundError", 404, "The bucket ownership controls were not found"
+    ),
+    faults.NoSuchPublicAccessBlock: ErrorRow(
+        "NoSuchPublicAccessBlockConfiguration", 404, "The public access block configuration was not found"
+    ),
+    faults.NoSuchBucketPolicy: ErrorRow("NoSuchBucketPolicy", 404, "The bucket policy does not exist"),
+    faults.MalformedACL: ErrorRow(
+        "MalformedACLError",
+        400,
+        "The XML you provided was not well-formed or did not validate against our published schema",
+    ),
+    faults.UnresolvableGrantByEmailAddress: ErrorRow(
+        "UnresolvableGrantByEmailAddress", 400, "The e-mail address you provided does not match any account on record."
+    ),
+    faults.AmbiguousGrantByEmailAddress: ErrorRow(
+        "AmbiguousGrantByEmailAddress", 400, "The e-mail address you provided is associated with more than one account."
+    ),
+    faults.MissingSecurityHeader: ErrorRow("MissingSecurityHeader", 400, "Your request was missing a required header."),
     faults.MissingDigest: ErrorRow(
         "InvalidRequest", 400, "Missing required header for this request: Content-MD5 OR x-amz-checksum-*"
     ),

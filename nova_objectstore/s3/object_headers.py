@@ -11,7 +11,7 @@ from nova_objectstore.limits import USER_METADATA_BYTES_MAX
 from nova_objectstore.s3.answer import Headers
 from nova_objectstore.s3.dates import http_date
 from nova_objectstore.s3.encryption_headers import encryption_headers, read_encryption
-from nova_objectstore.s3.faults import AccessControlListNotSupported, InvalidStorageClass, MetadataTooLarge
+from nova_objectstore.s3.faults import InvalidStorageClass, MetadataTooLarge
 from nova_objectstore.s3.lock_headers import lock_headers, read_lock, require_digest
 from nova_objectstore.s3.request import S3Request
 from nova_objectstore.s3.tags import parse_tagging_header
@@ -48,29 +48,19 @@ STORAGE_CLASSES = frozenset(
 
 def read_spec(req: S3Request) -> ObjectSpec:
     """What a write's headers say of the object to be. Raises MetadataTooLarge, InvalidStorageClass, InvalidArgument, ..."""
-    refuse_not_offered(req)
     lock = read_lock(req.headers)
     if req.operation is not None and req.operation.name == "PutObject":
         require_digest(req.headers, lock)
     return ObjectSpec(
         key=req.key,
-        owner_id=req.bucket.owner_id,
+        owner_id=req.written_as.owner_id,
         headers=read_stored_headers(req.headers),
         storage_class=read_storage_class(req),
         lock=lock,
         tags=parse_tagging_header(req.headers["x-amz-tagging"]) if "x-amz-tagging" in req.headers else {},
         encryption=read_encryption(req.headers),
+        extra=req.written_as.extra,
     )
-
-
-def refuse_not_offered(req: S3Request) -> None:
-    """Refuse headers whose effect does not exist here. Raises AccessControlListNotSupported."""
-    headers = req.headers
-    # Both say what is so anyway: the bucket's owner has full control, and nobody else any.
-    if headers.get("x-amz-acl", "private") not in ("private", "bucket-owner-full-control"):
-        raise AccessControlListNotSupported
-    if any(name.startswith("x-amz-grant-") for name in headers):
-        raise AccessControlListNotSupported
 
 
 def read_storage_class(req: S3Request) -> str:

@@ -14,6 +14,7 @@ from nova_objectstore.domain.objects import Objects
 from nova_objectstore.domain.policy.conditions import read_date
 from nova_objectstore.domain.uploads import Uploads
 from nova_objectstore.errors import MissingError, NoSuchKey, NoSuchUpload, NoSuchVersion
+from nova_objectstore.limits import OBJECT_TAGS_MAX
 from nova_objectstore.s3 import xml
 from nova_objectstore.s3.body import read_document
 from nova_objectstore.s3.copy_source import COPY_SOURCE, parse_copy_source
@@ -21,7 +22,6 @@ from nova_objectstore.s3.dates import iso_date
 from nova_objectstore.s3.lock_headers import LEGAL_HOLD, MODE, RETAIN_UNTIL
 from nova_objectstore.s3.request import S3Request
 from nova_objectstore.s3.tags import parse_tagging, parse_tagging_header
-from nova_objectstore.limits import OBJECT_TAGS_MAX
 from nova_objectstore.types import Bucket, Version
 
 PAYER = "x-amz-request-payer"
@@ -51,11 +51,11 @@ class RequestContext:
     """The context of a request, or of a second resource that it touches.
 
     ``operation``: whose keys there are; empty for none but those that every request has. ``told``: values of keys that
-    are not read from the request.
+    are not read from the request. ``inline``: a small object's bytes are read with its version.
     """
 
     __slots__ = (
-        "_initiator", "_is_read", "_missing", "_sources", "_version", "bucket", "key", "operation", "req", "told",
+        "_inline", "_is_read", "_missing", "_sources", "_version", "bucket", "key", "operation", "req", "told",
         "version_id",
     )  # fmt: skip
 
@@ -68,9 +68,11 @@ class RequestContext:
         bucket: Bucket | None = None,
         key: str = "",
         version_id: str | None = None,
+        inline: bool = False,
         told: Mapping[str, str] | None = None,
     ) -> None:
         self.req = req
+        self._inline = inline
         self._sources = sources
         self.operation = operation
         self.bucket = bucket
@@ -107,9 +109,7 @@ class RequestContext:
         if not self._is_read and self.bucket is not None and self.key:
             self._is_read = True
             try:
-                self._version = self._sources.objects.get(
-                    self.bucket, self.key, self.version_id, inline=self.operation == "GetObject"
-                )
+                self._version = self._sources.objects.get(self.bucket, self.key, self.version_id, inline=self._inline)
             except (NoSuchKey, NoSuchVersion) as error:
                 self._missing = error
         return self._version
@@ -151,11 +151,19 @@ class RequestContext:
         version_id: str | None = None,
         *,
         operation: str = "",
+        inline: bool = False,
         told: Mapping[str, str] | None = None,
     ) -> RequestContext:
         """The context of another object that the same request touches."""
         return RequestContext(
-            self.req, self._sources, operation=operation, bucket=bucket, key=key, version_id=version_id, told=told
+            self.req,
+            self._sources,
+            operation=operation,
+            bucket=bucket,
+            key=key,
+            version_id=version_id,
+            inline=inline,
+            told=told,
         )
 
     @property
@@ -306,9 +314,7 @@ _KEYS: Mapping[str, Row] = {
     ),
     "s3:prefix": _query("prefix", LISTING),
     "s3:signatureage": Row(_signature_age),
-    "s3:signatureversion": Row(
-        lambda context: str(context.req.auth.version) if context.req.auth is not None else None
-    ),
+    "s3:signatureversion": Row(lambda context: str(context.req.auth.version) if context.req.auth is not None else None),
     "s3:tlsversion": Row(lambda context: context.req.environ.get("nova.tls_version")),
     "s3:versionid": Row(lambda context: context.version_id),
     "s3:x-amz-acl": _header("x-amz-acl", GRANTING),

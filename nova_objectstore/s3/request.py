@@ -106,10 +106,13 @@ class S3Request:
 
     @property
     def version_id(self) -> str | None:
-        """The version asked for, None for the current one. Raises InvalidArgument when it is empty."""
+        """The version asked for, None for the current one. Raises InvalidArgument when it is empty or cannot be one."""
         version_id = self.query.get("versionId")
         if version_id == "":
             raise InvalidArgument("Version id cannot be the empty string", argument_name="versionId", argument_value="")
+        if version_id is not None and not (version_id.isascii() and version_id.isprintable()):
+            # APPSEC: ids go back to the client in a header
+            raise InvalidArgument("Invalid version id specified", argument_name="versionId", argument_value=version_id)
         return version_id
 
     @property

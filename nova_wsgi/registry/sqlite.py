@@ -8,7 +8,13 @@ import os
 import sqlite3
 from typing import Any
 
+from nova_wsgi import green
+
 BUSY_TIMEOUT_S = 5.0  # for other processes' heartbeats: each holds the lock for a millisecond
+WAL_RETRY_S = 0.005
+
+_PRIMARY_CODE = 0xFF  # SQLite's extended codes keep the primary one in the low byte
+_time = green.original("time")  # in the native thread
 
 
 class SqliteDriver:
@@ -35,7 +41,7 @@ class SqliteDriver:
             raise FileNotFoundError(errno.ENOENT, "no service has reported there")
         connection = sqlite3.connect(self.place, timeout=BUSY_TIMEOUT_S, isolation_level=None)
         try:
-            connection.execute("PRAGMA journal_mode = WAL")
+            _begin_wal(connection)
             connection.execute("PRAGMA synchronous = FULL")  # what an administrator disabled stays so
             self._identity = _identity(self.place)
         except BaseException:
@@ -56,6 +62,20 @@ class SqliteDriver:
             return self._identity == _identity(self.place)
         except OSError:
             return False
+
+
+def _begin_wal(connection: sqlite3.Connection) -> None:
+    """Change to write-ahead logging. While another process does the same SQLite says "locked" at once, and does not wait."""
+    deadline = _time.monotonic() + BUSY_TIMEOUT_S
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode = WAL")
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode & _PRIMARY_CODE != sqlite3.SQLITE_BUSY or _time.monotonic() > deadline:
+                raise
+        else:
+            return
+        _time.sleep(WAL_RETRY_S)
 
 
 def _identity(path: str) -> tuple[int, int]:

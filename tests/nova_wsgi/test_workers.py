@@ -172,6 +172,13 @@ def test_a_crash_loop_is_slowed_down_and_ends_with_its_cause(tmp_path):
         assert get(server) == "hello"
 
 
+def test_a_first_start_that_fails_ends_the_program(tmp_path):
+    cause = tmp_path / "crash"
+    cause.touch()
+    with pytest.raises(ChildProcessError, match=r"(?s)ended with 1 before it was ready.*could not start \(exit status 1\)"):
+        launch(TWO, environ={"LAUNCHED_CRASH_FILE": str(cause)})
+
+
 def test_no_worker_outlives_its_parent():
     with launch(TWO) as server:
         pids = workers(server.pid)

@@ -11,6 +11,7 @@ import shutil
 import signal
 import subprocess
 import tempfile
+import uuid
 from pathlib import Path
 
 import psycopg
@@ -54,11 +55,12 @@ class Postgres:
         if server is not None:
             server.stop(signal.SIGINT)
 
-    def make_database(self, name: str) -> str:
-        """Make an empty database; its URL."""
+    def make_schema(self) -> str:
+        """Make an empty schema, which is quicker than a database of its own; the URL that leads into it."""
+        name = f"test_{uuid.uuid4().hex}"
         with psycopg.connect(self.url, autocommit=True) as connection:
-            connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
-        return self.url.removesuffix("postgres") + name
+            connection.execute(sql.SQL("CREATE SCHEMA {}").format(sql.Identifier(name)))
+        return f"{self.url}?options=-csearch_path%3D{name}"
 
     def close(self) -> None:
         """End it and all that belongs to it."""

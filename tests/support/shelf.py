@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import os
 
+from nova_objectstore.crypto.keyring import Keyring
+from nova_objectstore.crypto.master import MasterKeyPlace
 from nova_objectstore.data.files import FilesEngine
+from nova_objectstore.domain.bucket_encryption import BucketEncryptions
 from nova_objectstore.domain.egress import Egress
+from nova_objectstore.domain.encryption import Encryption
 from nova_objectstore.limits import KiB
 from nova_objectstore.types import NO_LOCK, Content, ContentKind, Part, Version
 from nova_wsgi import green
@@ -70,7 +74,9 @@ class Shelf:
         self.engine = FilesEngine(root, sync="never")
         self.engine.start()
         self.rows = Rows()
-        self.egress = Egress(self.rows, self.engine if files else NoFiles(self.engine), buffer=4 * KiB)
+        keyring = Keyring(root, MasterKeyPlace.of(root, environ={}), now_us=lambda: 0)
+        encryption = Encryption(keyring, BucketEncryptions(self.rows, always=False), region="us-east-1")
+        self.egress = Egress(self.rows, self.engine if files else NoFiles(self.engine), encryption, buffer=4 * KiB)
 
     def data(self, content: bytes) -> Content:
         writer = self.engine.create()

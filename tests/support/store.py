@@ -32,12 +32,21 @@ class Store:
         self.url = server.url
         self.port = server.port
 
-    def client(self, *, access_key: str = ACCESS_KEY, secret_key: str = SECRET_KEY, **config: Any) -> Any:
-        """A boto3 client of today's defaults; ``config`` goes to botocore's Config."""
+    def client(
+        self,
+        *,
+        access_key: str = ACCESS_KEY,
+        secret_key: str = SECRET_KEY,
+        url: str | None = None,
+        verify: str | None = None,
+        **config: Any,
+    ) -> Any:
+        """A boto3 client of today's defaults; ``config`` goes to botocore's Config, ``verify`` is a file of CAs."""
         settings = {"retries": {"max_attempts": 1}, "read_timeout": 60, **config}
         return boto3.session.Session().client(
             "s3",
-            endpoint_url=self.url,
+            endpoint_url=url or self.url,
+            verify=verify,
             region_name=REGION,
             aws_access_key_id=access_key,
             aws_secret_access_key=secret_key,

@@ -21,6 +21,7 @@ from nova_objectstore.meta.sql.locks import check_removable, check_retention_cha
 from nova_objectstore.meta.sql.rows import (
     STANDARD,
     VersionRow,
+    decode_mapping,
     decode_version,
     encode_lock,
     encode_mapping,
@@ -245,9 +246,10 @@ def set_tags(tx: Transaction, bucket_id: int, key: str, version_id: str | None, 
 
 
 def set_extra(tx: Transaction, bucket_id: int, key: str, version_id: str | None, extra: Mapping[str, str]) -> Version:
-    """Replace the facts of later layers."""
+    """Set the facts of later layers that are named; an empty value removes one."""
     found = _find_object(tx, bucket_id, key, version_id)
-    return _change(tx, found, q.set_current_extra, q.set_hidden_extra, extra=encode_mapping(extra))
+    merged = {name: value for name, value in {**decode_mapping(found.row.extra), **extra}.items() if value}
+    return _change(tx, found, q.set_current_extra, q.set_hidden_extra, extra=encode_mapping(merged))
 
 
 def set_retention(

@@ -10,6 +10,10 @@ uploads       CreateMultipartUpload UploadPart UploadPartCopy CompleteMultipartU
 versioning    GetBucketVersioning PutBucketVersioning ListObjectVersions
 tagging       Get- Put- and Delete- of BucketTagging and ObjectTagging
 encryption    Get- Put- and Delete- of BucketEncryption
+policies      Get- Put- and Delete- of BucketPolicy, GetBucketPolicyStatus
+acls          Get- and Put- of BucketAcl and ObjectAcl
+ownership     Get- Put- and Delete- of BucketOwnershipControls
+public_access Get- Put- and Delete- of PublicAccessBlock, Get- and Put- of BucketRequestPayment
 locks         Get- and Put- of ObjectLockConfiguration, ObjectRetention, ObjectLegalHold
 not_offered   the rest of AWS's model: 501
 """
@@ -19,12 +23,16 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from nova_objectstore.s3.operation import OperationTable
+from nova_objectstore.s3.operations.acls import AclController
 from nova_objectstore.s3.operations.buckets import BucketController
 from nova_objectstore.s3.operations.copying import CopyingController, CopySources
 from nova_objectstore.s3.operations.encryption import EncryptionController
 from nova_objectstore.s3.operations.listings import ListingController
 from nova_objectstore.s3.operations.locks import LockController
 from nova_objectstore.s3.operations.not_offered import NOT_OFFERED
+from nova_objectstore.s3.operations.ownership import OwnershipController
+from nova_objectstore.s3.operations.policies import PolicyController
+from nova_objectstore.s3.operations.public_access import PublicAccessController
 from nova_objectstore.s3.operations.reading import ReadingController
 from nova_objectstore.s3.operations.tagging import TaggingController
 from nova_objectstore.s3.operations.uploads import UploadController
@@ -45,6 +53,10 @@ CONTROLLERS = (  # for the tests and docs that walk the rows
     TaggingController,
     LockController,
     EncryptionController,
+    PolicyController,
+    AclController,
+    OwnershipController,
+    PublicAccessController,
 )
 
 
@@ -62,6 +74,10 @@ def make_table(store: Store) -> OperationTable:
             TaggingController(store.buckets, store.objects),
             LockController(store.retention, store.access),
             EncryptionController(store.encryption.buckets),
+            PolicyController(store.buckets),
+            AclController(store.buckets, store.objects, store.identities),
+            OwnershipController(store.buckets, store.identities),
+            PublicAccessController(store.buckets),
             UploadController(store.uploads, store.identities, sources),
         ),
         NOT_OFFERED,

@@ -5,15 +5,19 @@ from __future__ import annotations
 import base64
 import binascii
 
+from nova_objectstore.domain.acl import PRIVATE, Acl
+from nova_objectstore.domain.bucket_rules import Ownership
 from nova_objectstore.domain.buckets import Buckets
 from nova_objectstore.domain.identities import Identities
 from nova_objectstore.errors import InvalidArgument
 from nova_objectstore.limits import LIST_BUCKETS_MAX
 from nova_objectstore.s3 import xml
+from nova_objectstore.s3.acls import ACL_HEADERS, AclReader, Owners, is_full_control_of
 from nova_objectstore.s3.address import check_bucket_name
 from nova_objectstore.s3.answer import Answer, empty_answer
-from nova_objectstore.s3.faults import IllegalLocationConstraint
+from nova_objectstore.s3.faults import IllegalLocationConstraint, InvalidBucketAclWithObjectOwnership
 from nova_objectstore.s3.operation import XML, Controller, operation
+from nova_objectstore.s3.operations.ownership import read_ownership
 from nova_objectstore.s3.render import render_buckets, render_location
 from nova_objectstore.s3.request import S3Request
 
@@ -24,6 +28,7 @@ class BucketController(Controller):
     def __init__(self, buckets: Buckets, identities: Identities) -> None:
         self._buckets = buckets
         self._identities = identities
+        self._acls = AclReader(identities)
 
     @operation("ListBuckets", "GET /", action="s3:ListAllMyBuckets")
     def list_buckets(self, req: S3Request) -> str:
@@ -42,12 +47,25 @@ class BucketController(Controller):
         """Make a bucket in this store's region."""
         check_bucket_name(req.bucket_name)
         self._check_location(req)
+        ownership = self._buckets.ownership(read_ownership(req))
         self._buckets.create(
             req.bucket_name,
             owner_id=req.principal.account_id,
             object_lock=req.header("x-amz-bucket-object-lock-enabled").lower() == "true",
+            ownership=ownership,
+            acl=self._read_acl(req, ownership),
         )
         return empty_answer(200, [("Location", f"/{req.bucket_name}")])
+
+    def _read_acl(self, req: S3Request, ownership: Ownership | None) -> Acl | None:
+        """The ACL that the headers ask for. Raises InvalidBucketAclWithObjectOwnership where there are to be none."""
+        if ACL_HEADERS.isdisjoint(req.headers):
+            return PRIVATE
+        owner = self._identities.account(req.principal.account_id).canonical_id
+        acl = self._acls.from_headers(req.headers, Owners(owner, owner), of_bucket=True)
+        if ownership is Ownership.ENFORCED and not is_full_control_of(acl, owner):
+            raise InvalidBucketAclWithObjectOwnership
+        return acl
 
     def _check_location(self, req: S3Request) -> None:
         """An empty body, or one naming this region (AWS: CreateBucket, LocationConstraint)."""

@@ -11,12 +11,19 @@ from nova_objectstore.domain.bucket_encryption import CustomerKey
 from nova_objectstore.domain.buckets import Buckets
 from nova_objectstore.domain.encryption import check_customer
 from nova_objectstore.domain.objects import Objects
-from nova_objectstore.errors import AccessDenied, InvalidArgument, InvalidRequest, PreconditionFailed
+from nova_objectstore.errors import (
+    AccessDenied,
+    InvalidArgument,
+    InvalidRequest,
+    NoSuchKey,
+    NoSuchVersion,
+    PreconditionFailed,
+)
 from nova_objectstore.limits import COPY_SIZE_MAX
 from nova_objectstore.s3.answer import Answer, empty_answer, xml_answer
 from nova_objectstore.s3.checksums import parse_algorithm
 from nova_objectstore.s3.conditions import NO_CONDITIONS, copy_conditions, rename_conditions, write_condition
-from nova_objectstore.s3.copy_source import parse_copy_source, parse_rename_source
+from nova_objectstore.s3.copy_source import CopySource, parse_copy_source, parse_rename_source
 from nova_objectstore.s3.encryption_headers import asks_for_encryption, read_source_key, written_headers
 from nova_objectstore.s3.object_headers import read_spec, version_headers
 from nova_objectstore.s3.operation import Controller, operation
@@ -58,9 +65,7 @@ class CopySources:
         expected = req.headers.get("x-amz-source-expected-bucket-owner")
         if expected is not None and expected != bucket.owner_id:
             raise AccessDenied
-        action = "s3:GetObject" if source.version_id is None else "s3:GetObjectVersion"
-        self._access.check(req.principal, action, bucket, source.key)
-        version = self._objects.get(bucket, source.key, source.version_id, inline=True)
+        version = self._read(req, bucket, source)
         if version.is_marker:
             raise InvalidRequest(
                 "The source of a copy request may not specifically refer to a delete marker by version id."
@@ -72,13 +77,37 @@ class CopySources:
             check_customer(version.extra, customer)
         return Source(bucket, version, customer)
 
+    def _read(self, req: S3Request, bucket: Bucket, source: CopySource) -> Version:
+        """The source's version: the one that was judged, where its owner or its tags counted."""
+        action = "s3:GetObject" if source.version_id is None else "s3:GetObjectVersion"
+        context = req.context.beside(bucket, source.key, source.version_id, inline=True)
+        self._access.check(req.principal, action, bucket, source.key, context=context)
+        try:
+            return context.judged or self._objects.get(bucket, source.key, source.version_id, inline=True)
+        except (NoSuchKey, NoSuchVersion):
+            if self._access.may_list(req.principal, bucket, source.key, context=context):
+                raise
+            raise AccessDenied from None
+
+    def check_tags(self, req: S3Request, source: Source) -> None:
+        """Check that the caller may read the source's tags and put them on the copy. Raises AccessDenied."""
+        if not source.version.tags:
+            return
+        named = parse_copy_source(req.require_header("x-amz-copy-source"))
+        action = "s3:GetObjectTagging" if named.version_id is None else "s3:GetObjectVersionTagging"
+        context = req.context.beside(source.bucket, named.key, named.version_id)
+        self._access.check(req.principal, action, source.bucket, named.key, context=context)
+        self._access.check_own_object(
+            req.principal, "s3:PutObjectTagging", req.bucket, req.key, context=req.context, must_be_given=True
+        )
+
     def open_rename(self, req: S3Request, key: str) -> WriteCondition:
         """Check that the caller may take the key away, and the source's conditions; answer what must still hold inside.
 
         Raises AccessDenied, NoSuchKey, PreconditionFailed.
         """
-        self._access.check(req.principal, "s3:GetObject", req.bucket, key)
-        self._access.check(req.principal, "s3:DeleteObject", req.bucket, key)
+        for action in ("s3:GetObject", "s3:DeleteObject"):
+            self._access.check(req.principal, action, req.bucket, key, context=req.context.beside(req.bucket, key))
         conditions = rename_conditions(req.headers)
         if conditions is NO_CONDITIONS:
             return UNCONDITIONAL
@@ -99,7 +128,8 @@ class CopyingController(Controller):
     @operation("CopyObject", "PUT /{bucket}/{key}", action="s3:PutObject", header="x-amz-copy-source")
     def copy_object(self, req: S3Request) -> Answer:
         """Make a copy of another object the key's current one."""
-        bucket, source, customer = self._sources.open(req)
+        opened = self._sources.open(req)
+        bucket, source, customer = opened
         if source.size > COPY_SIZE_MAX:
             raise InvalidRequest(
                 f"The specified copy source is larger than the maximum allowable size for a copy source: {COPY_SIZE_MAX}"
@@ -109,6 +139,7 @@ class CopyingController(Controller):
             self._refuse_copy_to_itself(req, bucket, source)
             spec = spec._replace(headers=_copied_headers(source, spec.headers))
         if read_directive(req, "x-amz-tagging-directive") == COPY:
+            self._sources.check_tags(req, opened)
             spec = spec._replace(tags=source.tags)
         algorithm = req.header("x-amz-checksum-algorithm")
         copied = self._objects.copy(

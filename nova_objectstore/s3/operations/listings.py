@@ -8,6 +8,7 @@ from nova_objectstore.domain.identities import Identities
 from nova_objectstore.domain.objects import Objects
 from nova_objectstore.errors import InvalidArgument
 from nova_objectstore.limits import LIST_KEYS_MAX
+from nova_objectstore.s3.authorise import owner_of
 from nova_objectstore.s3.operation import Controller, operation
 from nova_objectstore.s3.operations.buckets import decode_token, encode_token
 from nova_objectstore.s3.render import (
@@ -34,13 +35,14 @@ def read_encoding(req: S3Request) -> tuple[str, Encode]:
     return "", plain
 
 
-def owner_elements(identities: Identities, *, wanted: bool) -> Callable[[str], str]:
+def owner_elements(identities: Identities, req: S3Request, *, wanted: bool = True) -> Callable[[str], str]:
     """A function from account id to Owner element; each account is looked up once a listing."""
     made: dict[str, str] = {}
 
     def owner(account_id: str) -> str:
         if account_id not in made:
-            made[account_id] = owner_element("Owner", identities.account(account_id)) if wanted else ""
+            account = identities.owner(owner_of(req.rules, req.bucket, account_id))
+            made[account_id] = owner_element("Owner", account) if wanted else ""
         return made[account_id]
 
     return owner
@@ -65,7 +67,7 @@ class ListingController(Controller):
             page,
             encoding=encoding,
             encode=encode,
-            owner=owner_elements(self._identities, wanted=True),
+            owner=owner_elements(self._identities, req),
         )
 
     @operation("ListObjectsV2", "GET /{bucket}?list-type=2", action="s3:ListBucket")
@@ -82,7 +84,7 @@ class ListingController(Controller):
             page,
             encoding=encoding,
             encode=encode,
-            owner=owner_elements(self._identities, wanted=req.query.get("fetch-owner", "").lower() == "true"),
+            owner=owner_elements(self._identities, req, wanted=req.query.get("fetch-owner", "").lower() == "true"),
             start_after=start_after,
             token=token,
             next_token=encode_token(page.next_after) if page.next_after is not None else None,

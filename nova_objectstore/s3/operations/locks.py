@@ -83,7 +83,7 @@ def may_bypass(req: S3Request, access: Access, key: str | None = None) -> bool:
     """Whether the request asks to bypass governance retention; the permission to is checked. Raises AccessDenied."""
     if not bypasses_governance(req.headers):
         return False
-    access.check(req.principal, "s3:BypassGovernanceRetention", req.bucket, key or req.key)
+    access.check(req.principal, "s3:BypassGovernanceRetention", req.bucket, key or req.key, context=req.context)
     return True
 
 

@@ -23,9 +23,7 @@ class OwnershipController(Controller):
         self._buckets = buckets
         self._identities = identities
 
-    @operation(
-        "GetBucketOwnershipControls", "GET /{bucket}?ownershipControls", action="s3:GetBucketOwnershipControls"
-    )
+    @operation("GetBucketOwnershipControls", "GET /{bucket}?ownershipControls", action="s3:GetBucketOwnershipControls")
     def get_bucket_ownership_controls(self, req: S3Request) -> str:
         """Answer the setting; a bucket whose was removed has none, and its objects are their writers'."""
         if req.rules.ownership is None:

@@ -16,7 +16,7 @@ from nova_objectstore.s3.conditions import NO_CONDITIONS, read_conditions
 from nova_objectstore.s3.dates import http_date
 from nova_objectstore.s3.encryption_headers import read_reader_key
 from nova_objectstore.s3.faults import MarkerNotReadable, NotModified
-from nova_objectstore.s3.object_headers import answer_headers, checksum_headers, refuse_not_offered, shown_version
+from nova_objectstore.s3.object_headers import answer_headers, checksum_headers, shown_version
 from nova_objectstore.s3.operation import Controller, operation
 from nova_objectstore.s3.ranges import parse_range, range_applies
 from nova_objectstore.s3.render import render_attributes
@@ -107,8 +107,7 @@ class ReadingController(Controller):
 
     def _open(self, req: S3Request, *, inline: bool) -> Version:
         """The version asked for, past its conditions. Raises NotModified, PreconditionFailed, MarkerNotReadable."""
-        refuse_not_offered(req)
-        version = self._objects.get(req.bucket, req.key, req.version_id, inline=inline)
+        version = req.context.judged or self._objects.get(req.bucket, req.key, req.version_id, inline=inline)
         if version.is_marker:
             raise MarkerNotReadable(version)
         self._check_conditions(req, version)

@@ -11,11 +11,12 @@ from nova_objectstore.errors import InvalidArgument, InvalidRequest, MalformedXM
 from nova_objectstore.limits import COPY_SIZE_MAX, LIST_KEYS_MAX, PART_NUMBER_MAX
 from nova_objectstore.s3 import xml
 from nova_objectstore.s3.answer import Answer, empty_answer, xml_answer
+from nova_objectstore.s3.authorise import owner_of
 from nova_objectstore.s3.body import open_body, read_document
 from nova_objectstore.s3.checksums import VALUE_HEADERS, read_upload_checksum
 from nova_objectstore.s3.conditions import write_condition
 from nova_objectstore.s3.encryption_headers import encryption_headers, read_customer_key, written_headers
-from nova_objectstore.s3.object_headers import checksum_headers, read_spec, refuse_not_offered, version_headers
+from nova_objectstore.s3.object_headers import checksum_headers, read_spec, version_headers
 from nova_objectstore.s3.operation import STREAM, Controller, operation
 from nova_objectstore.s3.operations.copying import CopySources
 from nova_objectstore.s3.operations.listings import read_encoding
@@ -59,7 +60,6 @@ class UploadController(Controller):
     @operation("UploadPart", "PUT /{bucket}/{key}?partNumber&uploadId", action="s3:PutObject", body=STREAM)
     def upload_part(self, req: S3Request) -> Answer:
         """Store the body as a part; the answer comes when it is durable."""
-        refuse_not_offered(req)
         number = _part_number(req)
         upload = self._upload(req)
         body = open_body(req, algorithm=upload_checksum(upload)[0])
@@ -76,7 +76,6 @@ class UploadController(Controller):
     )
     def upload_part_copy(self, req: S3Request) -> Answer:
         """Store an object, or a range of it, as a part."""
-        refuse_not_offered(req)
         number = _part_number(req)
         upload = self._upload(req)
         bucket, source, source_customer = self._sources.open(req)
@@ -137,7 +136,7 @@ class UploadController(Controller):
             req.bucket_name,
             upload,
             parts[:limit],
-            owner=self._identities.account(upload.owner_id),
+            owner=self._identities.owner(owner_of(req.rules, req.bucket, upload.owner_id)),
             checksum=upload_checksum(upload),
             after=after,
             limit=limit,
@@ -158,7 +157,7 @@ class UploadController(Controller):
         )
         page = self._uploads.list(req.bucket, query)
         return render_uploads(
-            req.bucket_name, query, page, encode=encode, encoding=encoding, owner=self._identities.account
+            req.bucket_name, query, page, encode=encode, encoding=encoding, owner=self._identities.owner
         )
 
     def _upload(self, req: S3Request) -> Upload:

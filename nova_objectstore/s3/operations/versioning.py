@@ -60,5 +60,5 @@ class VersioningController(Controller):
                 argument_value=query.version_id_after,
             )
         page = self._objects.list_versions(req.bucket, query)
-        owner = owner_elements(self._identities, wanted=True)
+        owner = owner_elements(self._identities, req)
         return render_versions(req.bucket_name, query, page, encoding=encoding, encode=encode, owner=owner)

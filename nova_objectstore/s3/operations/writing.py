@@ -24,6 +24,7 @@ from nova_objectstore.s3.request import S3Request
 from nova_objectstore.types import Deleted, Versioning
 
 DELETE_ACTIONS = {False: "s3:DeleteObject", True: "s3:DeleteObjectVersion"}
+READ_ACTIONS = {False: "s3:GetObject", True: "s3:GetObjectVersion"}
 
 
 class WritingController(Controller):
@@ -104,10 +105,23 @@ class WritingController(Controller):
     def _refusal(self, req: S3Request, delete: Delete) -> Exception | None:
         try:
             check_key(delete.key)
-            self._access.check(req.principal, DELETE_ACTIONS[delete.version_id is not None], req.bucket, delete.key)
+            told = {"s3:if-match": delete.condition.if_match} if delete.condition.if_match else None
+            context = req.context.beside(
+                req.bucket, delete.key, delete.version_id, operation="DeleteObjects", told=told
+            )
+            for action in _delete_actions(delete):
+                self._access.check(req.principal, action, req.bucket, delete.key, context=context)
         except StoreError as error:
             return error
         return None
+
+
+def _delete_actions(delete: Delete) -> Sequence[str]:
+    """To be told whether an ETag is the object's is to read it."""
+    named = delete.version_id is not None
+    if delete.condition.if_match in (None, "*"):
+        return (DELETE_ACTIONS[named],)
+    return DELETE_ACTIONS[named], READ_ACTIONS[named]
 
 
 def _read_deletes(body: bytes) -> tuple[Sequence[Delete], bool]:

@@ -1,6 +1,5 @@
 """The registry on each of its databases."""
 
-import uuid
 from collections.abc import Iterator
 
 import pytest
@@ -22,7 +21,7 @@ def postgres():
 def place(request, tmp_path) -> Place:
     if request.param == "sqlite":
         return Place(f"sqlite:///{tmp_path}/services.sqlite")
-    return Place(request.getfixturevalue("postgres").make_database(uuid.uuid4().hex))
+    return Place(request.getfixturevalue("postgres").make_schema())
 
 
 @pytest.fixture
