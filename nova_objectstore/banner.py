@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import shlex
 import sys
+from pathlib import Path
 
 from nova_objectstore.bootstrap import SECRET_KEY_VARIABLE, Bootstrap
 
@@ -13,26 +15,34 @@ def render_banner(endpoint: str, region: str, root: Bootstrap) -> str:
     path = root.path.absolute()
     lines = [f"S3 endpoint    {endpoint}   (region {region})"]
     if root.pair is None:
-        lines.append("Access key     kept nowhere on this machine; `nova-manage key create root` makes another")
+        command = f"nova-manage --state-path {shlex.quote(str(path.parent))} key create root"
+        lines.append(f"Access key     kept nowhere on this machine; `{command}` makes another")
         return "\n".join(lines)
     lines.append(f"Access key     {root.pair.access_key}")
     if root.made and SECRET_KEY_VARIABLE not in os.environ:
         lines.append(f"Secret key     {root.pair.secret_key}   (told this once)")
     lines.append(f"Kept in        {path}")
-    lines += [
+    return "\n".join([*lines, *_render_examples(endpoint, region, path)])
+
+
+def _render_examples(endpoint: str, region: str, path: Path) -> list[str]:
+    if not endpoint.startswith("http"):
+        return []  # a unix socket: neither of them speaks to one
+    for anywhere, here in (("//0.0.0.0:", "//127.0.0.1:"), ("//[::]:", "//[::1]:")):
+        endpoint = endpoint.replace(anywhere, here)
+    return [
         "",
         "With the AWS command line:",
-        f"    export AWS_SHARED_CREDENTIALS_FILE={path} AWS_REGION={region} AWS_ENDPOINT_URL={endpoint}",
+        f"    export AWS_SHARED_CREDENTIALS_FILE={shlex.quote(str(path))} AWS_REGION={region} AWS_ENDPOINT_URL={endpoint}",
         "    aws s3 mb s3://first && echo hello | aws s3 cp - s3://first/hello.txt && aws s3 ls s3://first",
         "",
         "With boto3:",
         "    import boto3, os",
-        f'    os.environ["AWS_SHARED_CREDENTIALS_FILE"] = "{path}"',
+        f'    os.environ["AWS_SHARED_CREDENTIALS_FILE"] = {str(path)!r}',
         f'    s3 = boto3.client("s3", endpoint_url="{endpoint}", region_name="{region}")',
         '    s3.create_bucket(Bucket="second"); s3.put_object(Bucket="second", Key="hello", Body=b"hello")',
         '    print(s3.get_object(Bucket="second", Key="hello")["Body"].read())',
     ]
-    return "\n".join(lines)
 
 
 def announce(endpoint: str, region: str, root: Bootstrap) -> None:

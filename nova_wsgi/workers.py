@@ -443,7 +443,7 @@ class Supervisor:
             self._give_up()
         elif code > 0 and not slot.ever_ready:
             log.error("%s could not start (exit status %d)", worker, code)
-            self._status = code
+            self._status = 1
             self._give_up()
         elif code == 0 and worker.ready:
             slot.due_at = 0.0  # somebody asked it to stop: not a failure

@@ -202,6 +202,25 @@ class Keyring:
             keys[key_id] = _existing(keys, key_id)._replace(enabled=enabled)
         return self.find(key_id)
 
+    def reseal(self, master: MasterKey) -> None:
+        """Seal all keys under another master key, which from now on is the one to give. Raises ConfigError, DataCorrupt.
+
+        Blocking.
+        """
+        with _locked(self._lock_path):
+            before = self._read()
+            keys = {key.id: self._resealed(key, master) for key in before.keys.values()}
+            self._store(before, master, keys)
+
+    def _resealed(self, key: StoredKey, master: MasterKey) -> StoredKey:
+        outer = self._master_key().secret
+        versions = []
+        for version in key.versions:
+            context = _context(key.id, version.number)
+            opened = open_key(outer, version.sealed, context)
+            versions.append(version._replace(sealed=seal_key(master.secret, opened, context)))
+        return key._replace(versions=tuple(versions))
+
     def _new(self, key_id: str) -> StoredKey:
         version = self._new_version(key_id, 1)
         return StoredKey(key_id, True, version.created_us, (version,))
@@ -219,9 +238,12 @@ class Keyring:
                 self._master_key()
             keys = dict(before.keys)
             yield keys
-            # The clock may stand still or go back between two changes; the time of modification does not.
-            modified_ns = max(time.time_ns(), before.mark[1] + 1)
-            replace_private(self._path, _render(self._master.obtain().id, keys), modified_ns=modified_ns)
+            self._store(before, self._master.obtain(), keys)
+
+    def _store(self, before: _Contents, master: MasterKey, keys: dict[str, StoredKey]) -> None:
+        # The clock may stand still or go back between two changes; the time of modification does not.
+        modified_ns = max(time.time_ns(), before.mark[1] + 1)
+        replace_private(self._path, _render(master.id, keys), modified_ns=modified_ns)
 
 
 def _existing(keys: dict[str, StoredKey], key_id: str) -> StoredKey:

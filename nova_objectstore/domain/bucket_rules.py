@@ -24,6 +24,8 @@ LOG = logging.getLogger(__name__)
 POLICY, ACL, OWNERSHIP = "policy", "acl", "ownership"
 PUBLIC_ACCESS_BLOCK, REQUEST_PAYMENT = "public-access-block", "request-payment"
 
+_BY_DEFAULT = "default"  # behind an ownership that nobody asked for
+
 
 class Ownership(enum.StrEnum):
     """Who owns objects that others write (AWS: "Controlling ownership of objects and disabling ACLs")."""
@@ -62,6 +64,7 @@ class BucketRules(NamedTuple):
     """What decides about access to a bucket, beside who asks."""
 
     ownership: Ownership | None = None  # None: never configured
+    ownership_by_default: bool = False  # nobody asked for it: it is what new buckets get
     policy: Policy | None = None
     policy_is_public: bool = False
     policy_binds_root: bool = False
@@ -73,6 +76,15 @@ class BucketRules(NamedTuple):
     def enforced(self) -> bool:
         """Whether ACLs are off, and the bucket's owner owns everything."""
         return self.ownership is Ownership.ENFORCED
+
+    @property
+    def takes_private(self) -> bool:
+        """Whether the ACL ``private`` may be asked for.
+
+        Where ACLs are off AWS refuses even this one, which says no more than what is so. Older clients send it with every
+        write (rclone until 1.60, s3fs); here it is refused where somebody turned ACLs off, and not where the default did.
+        """
+        return not self.enforced or self.ownership_by_default
 
     @property
     def restrictions(self) -> PublicAccessBlock:
@@ -103,11 +115,12 @@ _LOCKED = parse_policy(
 def read_rules(bucket: Bucket, documents: Mapping[str, bytes]) -> BucketRules:
     """Compile a bucket's documents."""
     policy, binds_root = _read_policy(bucket, documents)
-    ownership = documents.get(OWNERSHIP)
+    ownership, by_default = _read_ownership(documents)
     acl = documents.get(ACL)
     block = documents.get(PUBLIC_ACCESS_BLOCK)
     return BucketRules(
-        ownership=Ownership(ownership.decode()) if ownership is not None else None,
+        ownership=ownership,
+        ownership_by_default=by_default,
         policy=policy,
         policy_is_public=policy is not None and is_public(policy),
         policy_binds_root=binds_root,
@@ -115,6 +128,14 @@ def read_rules(bucket: Bucket, documents: Mapping[str, bytes]) -> BucketRules:
         block=PublicAccessBlock(*json.loads(block)) if block is not None else None,
         requester_pays=REQUEST_PAYMENT in documents,
     )
+
+
+def _read_ownership(documents: Mapping[str, bytes]) -> tuple[Ownership | None, bool]:
+    document = documents.get(OWNERSHIP)
+    if document is None:
+        return None, False
+    name, _, origin = document.decode().partition(" ")
+    return Ownership(name), origin == _BY_DEFAULT
 
 
 def _read_policy(bucket: Bucket, documents: Mapping[str, bytes]) -> tuple[Policy | None, bool]:
@@ -129,11 +150,16 @@ def _read_policy(bucket: Bucket, documents: Mapping[str, bytes]) -> tuple[Policy
         return _LOCKED, False
 
 
-def first_documents(*, ownership: Ownership | None, acl: Acl | None) -> Mapping[str, bytes]:
-    """The documents that a bucket begins with."""
+def first_documents(*, asked: Ownership | None, default: Ownership, acl: Acl | None) -> Mapping[str, bytes]:
+    """The documents that a bucket begins with; ``asked`` is the ownership that its creator wants, None for the default.
+
+    With ObjectWriter by default nothing is stored: such a bucket is as AWS's were before there were ownership controls.
+    """
     documents = {}
-    if ownership is not None:
-        documents[OWNERSHIP] = ownership.value.encode()
+    if asked is not None:
+        documents[OWNERSHIP] = asked.value.encode()
+    elif default is not Ownership.WRITER:
+        documents[OWNERSHIP] = f"{default.value} {_BY_DEFAULT}".encode()
     if acl is not None:
         documents[ACL] = encode_acl(acl).encode()
     return documents

@@ -28,7 +28,7 @@ class Buckets:
         ownership: Ownership = Ownership.ENFORCED,
     ) -> None:
         self.region = region
-        self._ownership = ownership
+        self.ownership = ownership
         self._meta = meta
         self._now_us = now_us
         self._epoch = -1
@@ -60,12 +60,6 @@ class Buckets:
         self._by_name[name] = bucket
         return bucket
 
-    def ownership(self, asked: Ownership | None) -> Ownership | None:
-        """The object ownership that a new bucket gets; None where it is to have none, which makes objects their writers'."""
-        if asked is None and self._ownership is Ownership.WRITER:
-            return None
-        return asked or self._ownership
-
     def create(
         self,
         name: str,
@@ -75,7 +69,7 @@ class Buckets:
         ownership: Ownership | None = None,
         acl: Acl | None = None,
     ) -> Bucket:
-        """Make a bucket. The name has been checked by the front, and that ``ownership`` allows for ``acl``.
+        """Make a bucket. The name has been checked by the front, and that ``ownership`` (or the default) allows for ``acl``.
 
         Raises BucketAlreadyExists (another account's), BucketAlreadyOwnedByYou (outside us-east-1), TooManyBuckets.
         """
@@ -86,7 +80,7 @@ class Buckets:
                 region=self.region,
                 now_us=self._now_us(),
                 object_lock=object_lock,
-                documents=first_documents(ownership=ownership, acl=acl),
+                documents=first_documents(asked=ownership, default=self.ownership, acl=acl),
             )
         except BucketAlreadyOwnedByYou:
             if self.region != _REGION_WHERE_CREATING_AGAIN_IS_FINE:

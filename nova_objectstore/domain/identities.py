@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from nova_objectstore.domain.acl import ANONYMOUS_CANONICAL_ID
+from nova_objectstore.domain.accounts import ROOT_ACCOUNT_NAME
 from nova_objectstore.errors import NoSuchAccessKey, NoSuchAccount
 from nova_objectstore.meta.engine import MetadataEngine
 from nova_objectstore.types import AccessKey, Account, Principal
@@ -114,5 +115,6 @@ class Identities:
             canonical_id=account.canonical_id,
             arn=f"arn:aws:iam::{account.id}:root",
             access_key=access_key,
+            is_admin=account.name == ROOT_ACCOUNT_NAME,
         )
         return Identity(key, principal)

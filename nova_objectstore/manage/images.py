@@ -63,6 +63,8 @@ def _report(image: Image, *more: tuple[Column, Any]) -> Report:
 
 def _bundle(context: Context, arguments: Namespace) -> Report:
     image = Path(arguments.file)
+    if arguments.type != ImageType.MACHINE and (arguments.kernel or arguments.ramdisk):
+        raise UsageError("only machine images have --kernel and --ramdisk")
     spec = BundleSpec(
         arguments.name or image.name,
         user=arguments.user,

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import uuid
 from argparse import Namespace
+from pathlib import Path
 from typing import Any
 
 from nova_objectstore.crypto.keyring import StoredKey
+from nova_objectstore.crypto.master import MasterKeyPlace
 from nova_objectstore.manage.command import Argument, Command, Context
 from nova_objectstore.manage.report import Column, Kind, Report
 
@@ -65,6 +67,12 @@ def _disable(context: Context, arguments: Namespace) -> Report:
     return _report(context.keyring.set_enabled(arguments.key, False))
 
 
+def _reseal(context: Context, arguments: Namespace) -> Report:
+    master = MasterKeyPlace(Path(arguments.file), is_made=False).obtain()
+    context.keyring.reseal(master)
+    return Report.of_one([(Column("master_key", title="Master key ID"), master.id)])
+
+
 COMMANDS = (
     Command(
         "kms",
@@ -91,6 +99,14 @@ COMMANDS = (
         "Refuse a key to reads and writes at once, until it is enabled again.",
         _disable,
         (_KEY,),
+        is_open=False,
+    ),
+    Command(
+        "kms",
+        "reseal",
+        "Seal the keyring under the master key in FILE; give the store that key before it starts again.",
+        _reseal,
+        (Argument("file", {"metavar": "FILE", "help": "A file like master-key, its owner's alone to read."}),),
         is_open=False,
     ),
 )

@@ -116,13 +116,21 @@ class Authoriser:
         owners = Owners(owner or ANONYMOUS_CANONICAL_ID, bucket_owner)
         acl = self._acls.from_headers(req.headers, owners, of_bucket=False)
         if rules.enforced:
-            canned = req.headers.get(CANNED_HEADER, BUCKET_OWNER_FULL_CONTROL)
-            if canned != BUCKET_OWNER_FULL_CONTROL or not is_full_control_of(acl, bucket_owner):
-                raise AccessControlListNotSupported
+            check_acl_that_is_off(rules, req.headers.get(CANNED_HEADER), acl, bucket_owner)
             return WrittenAs(owner_id)
         if acl is not None and acl.is_public and rules.restrictions.block_public_acls:
             raise AccessDenied
         return WrittenAs(owner_id, acl)
+
+
+def check_acl_that_is_off(rules: BucketRules, canned: str | None, acl: Acl | None, bucket_owner: str) -> None:
+    """A list for what has none: only that the bucket's owner has full control. Raises AccessControlListNotSupported."""
+    if canned not in _OWNER_ALONE[rules.takes_private] or not is_full_control_of(acl, bucket_owner):
+        raise AccessControlListNotSupported
+
+
+# The canned lists that say it (None: by grants), where "private" is taken for it and where it is not.
+_OWNER_ALONE = {False: (None, BUCKET_OWNER_FULL_CONTROL), True: (None, BUCKET_OWNER_FULL_CONTROL, "private")}
 
 
 def owner_of(rules: BucketRules, bucket: Bucket, account_id: str) -> str:

@@ -170,6 +170,19 @@ def asks_for_encryption(headers: Mapping[str, str]) -> bool:
     return not _ALL_HEADERS.isdisjoint(headers)
 
 
+def refuse_unsigned(extra: Mapping[str, str]) -> None:
+    """Whoever does not say who asks gets nothing opened under a key of the keyring, public or not (AWS: SSE-KMS).
+
+    Raises InvalidArgument.
+    """
+    description = describe(extra)
+    if description is not None and description.algorithm == SSE_KMS:
+        raise InvalidArgument(
+            "Requests specifying Server Side Encryption with AWS KMS managed keys require AWS Signature Version 4.",
+            argument_name="Authorization",
+        )
+
+
 def refuse_customer_keys_in_the_open(headers: Mapping[str, str]) -> None:
     """A request that came over plain HTTP must not carry a customer's key (AWS: SSE-C). Raises InvalidRequest."""
     if not (_CUSTOMER_HEADERS.isdisjoint(headers) and _COPY_SOURCE_HEADERS.isdisjoint(headers)):

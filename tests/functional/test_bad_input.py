@@ -18,7 +18,7 @@ from support.store import Store, running_store
 from support.store_state import check_files, check_listing, staged_files
 
 from nova_objectstore.limits import KiB, MiB
-from nova_wsgi.testing import wait_until, workers
+from nova_wsgi.testing import wait_until
 
 TIMEOUT_S = 2.0
 DAMAGED = 300
@@ -32,7 +32,7 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
     with running_store(tmp_path_factory.mktemp("state"), *arguments) as running:
         running.client().create_bucket(Bucket="bad")
         running.client().put_object(Bucket="bad", Key="kept", Body=KEPT)
-        pids = workers(running.server.pid)
+        pids = running.workers()
         yield running
         check_whole(running, pids)
 
@@ -40,7 +40,7 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
 def check_whole(store: Store, pids: list[int]) -> None:
     """After everything: the same workers serve, and there is what was there before, and nothing else."""
     s3 = store.client()
-    assert workers(store.server.pid) == pids
+    assert store.workers() == pids
     assert s3.get_object(Bucket="bad", Key="kept")["Body"].read() == KEPT
     check_listing(s3, {"bad": {"kept": len(KEPT)}})
     check_files(store.state_path)

@@ -8,7 +8,6 @@ from support.raw_store import Load, clients, connect, sign, sign_put
 from support.store import running_store
 
 from nova_objectstore.limits import KiB, MiB
-from nova_wsgi.testing import workers
 
 IDLE_MAX = 70 * MiB
 GROWTH_MAX = 30 * MiB  # of each worker over its idle size, while the two of them carry sixteen transfers
@@ -41,7 +40,7 @@ def tell(record_property: object, name: str, sizes: dict[str, int]) -> None:
 @pytest.mark.skipif(not Path("/proc/self/clear_refs").exists(), reason="peaks of memory are read from Linux's /proc")
 def test_sixteen_transfers_of_256_mib_take_little_memory(tmp_path: Path, record_property: object) -> None:
     with running_store(tmp_path) as store:
-        pids = workers(store.server.pid)
+        pids = store.workers()
         assert len(pids) == 2
         idle = {pid: read_sizes(pid)["rss"] for pid in pids}
         for pid in pids:

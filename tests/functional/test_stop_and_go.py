@@ -5,9 +5,9 @@ import hashlib
 import itertools
 import os
 import random
+import re
 import signal
 import socket
-import subprocess
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -184,7 +184,7 @@ def test_reloads_under_a_steady_load_lose_no_request(store: Store) -> None:
             green.sleep(0)
         load.wait_for(100)
     finish_upload(uploading, 30 * MiB)
-    assert len(workers(store.server.pid)) == 2
+    assert len(store.workers()) == 2
     assert store.server.stop() == 0
     assert " ERROR " not in store.server.output()
     check_files(store.state_path)
@@ -227,7 +227,7 @@ def test_killed_workers_lose_nothing_that_was_acknowledged(store: Store) -> None
         for _ in range(3):
             load.wait_for(60)
             [staged] = [path for path in staged_files(store.state_path) if path.stat().st_size >= 10 * MiB]
-            [victim] = [pid for pid in workers(store.server.pid) if not staged.parent.name.startswith(f"{pid}-")]
+            [victim] = [pid for pid in store.workers() if not staged.parent.name.startswith(f"{pid}-")]
             kill_worker(store, victim)
         load.wait_for(60)
     finish_upload(survivor, 20 * MiB)
@@ -244,8 +244,8 @@ def test_killed_workers_lose_nothing_that_was_acknowledged(store: Store) -> None
 
 def kill_worker(store: Store, pid: int) -> None:
     os.kill(pid, signal.SIGKILL)
-    wait_until(lambda: pid not in workers(store.server.pid), what="the end of a worker")
-    wait_until(lambda: len(workers(store.server.pid)) == 2, what="a new worker")
+    wait_until(lambda: pid not in store.workers(), what="the end of a worker")
+    wait_until(lambda: len(store.workers()) == 2, what="a new worker")
 
 
 def list_pages(store: Store) -> list[dict]:
@@ -282,97 +282,26 @@ def test_all_killed_at_once_and_started_again(store: Store) -> None:
     check_files(store.state_path)
 
 
-# -- starts that cannot be ------------------------------------------------------------------------------------------------
-
-AMBIGUOUS = "[app:s3]\nuse = x\n[pipeline:s3]\npipeline = x\n"
-
-MISTAKES = {
-    "a flag that is none": (["--nope"], "--nope: no such option"),
-    "a port that is none": (["--s3-listen-port=99999"], "--s3-listen-port: '99999' is not valid"),
-    "no workers": (["--s3-workers=0"], "--s3-workers: '0' is not valid"),
-    "a region with a space": (["--s3-region=a b"], "--s3-region: 'a b' is not valid"),
-    "a choice that is none": (["--sync=perhaps"], "--sync: 'perhaps' is not valid"),
-    "a file that is not there": (["--config-file=/nope"], "--config-file /nope: No such file"),
-    "a value in a file": (["--config-file={wrong.conf}"], "wrong.conf: [DEFAULT] s3_workers: 'many' is not valid"),
-    "a variable": ([], "NOVA_S3_WORKERS: 'many' is not valid"),
-    "an address that is not ours": (["--s3-listen=192.0.2.1"], "cannot listen on 192.0.2.1:0"),
-    "a port in use": (["--s3-listen-port={port}"], "the address is in use by another process"),
-    "a certificate that is not there": (["--s3-cert-file=/nope.pem"], "/nope.pem: No such file"),
-    "a certificate that is none": (["--s3-cert-file={wrong.conf}"], "wrong.conf: not a certificate with its key"),
-    "a paste ini that is not there": (["--api-paste-config=/nope.ini"], "/nope.ini: No such file"),
-    "a paste ini without the app": (["--api-paste-config={empty.ini}"], "there is no [app:s3]"),
-    "a name twice in the paste ini": (
-        ["--api-paste-config={ambiguous.ini}"],
-        "[app:s3] and [pipeline:s3] have one name",
-    ),
-    "an API that is none": (["--enabled-apis=nope"], "there is no API 'nope'"),
-    "a state path that is a file": (["--state-path={wrong.conf}"], "wrong.conf: File exists"),
-    "a state path that cannot be": (["--state-path=/proc/nope"], "/proc/nope: No such file"),
-    "a database that is none": (["--state-path={garbage}"], "file is not a database"),
-    "data that is no directory": (["--state-path={halved}"], "halved/data/pending: Not a directory"),
-    "half a root key pair": ([], "go together"),
-}
-
-
-@pytest.fixture(scope="module")
-def wrong(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("wrong")
-    (folder / "wrong.conf").write_text("[DEFAULT]\ns3_workers = many\n")
-    (folder / "empty.ini").write_text("")
-    (folder / "ambiguous.ini").write_text(AMBIGUOUS)
-    for name in ("garbage", "halved"):
-        (folder / name).mkdir()
-    (folder / "garbage" / "metadata.sqlite").write_text("This is no database.\n" * 100)
-    (folder / "halved" / "data").write_text("")
-    return folder
-
-
-@pytest.mark.parametrize("mistake", MISTAKES)
-def test_a_mistake_is_one_line_and_exit_code_2(mistake: str, wrong: Path, tmp_path: Path) -> None:
-    given, told = MISTAKES[mistake]
-    environ = {"a variable": {"NOVA_S3_WORKERS": "many"}, "half a root key pair": {"NOVA_ROOT_SECRET_KEY": ""}}
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        names = {path.name: path for path in wrong.iterdir()} | {"port": taken.getsockname()[1]}
-        workers_given = [] if mistake == "a variable" else ["--s3-workers=2"]
-        command = [*store_command(tmp_path / "state")[:5], *workers_given, *(_fill(part, names) for part in given)]
-        done = subprocess.run(
-            command,
-            env={**os.environ, **root_environ(environ.get(mistake))},
-            capture_output=True,
-            text=True,
-            timeout=10,
-            check=False,
-        )
-    lines = [line for line in done.stderr.splitlines() if " INFO " not in line]
-    assert (done.returncode, done.stdout, len(lines)) == (2, "", 1), done.stderr
-    assert lines[0].startswith("nova-objectstore: ")
-    assert told in lines[0]
-
-
-def _fill(part: str, names: dict[str, object]) -> str:
-    for name, value in names.items():
-        part = part.replace("{" + name + "}", str(value))
-    return part
+# -- starts ---------------------------------------------------------------------------------------------------------------
 
 
 def test_workers_that_cannot_start_again_wait_longer_and_longer_and_a_stop_ends_that(tmp_path: Path) -> None:
     ini = tmp_path / "paste.ini"
     ini.write_text("[app:s3]\npaste.app_factory = nova_objectstore.manager:ObjectstoreManager.factory\n")
-    command = store_command(tmp_path / "state", f"--api-paste-config={ini}")
-    with LiveServer(command, environ=root_environ()) as server:
-        ini.write_text(AMBIGUOUS)
-        for pid in workers(server.pid):
+    with running_store(tmp_path / "state", f"--api-paste-config={ini}") as store:
+        ini.write_text("")
+        for pid in store.workers():
             os.kill(pid, signal.SIGKILL)
-        server.wait_for_output(r"the next one starts in 1 s")
-        wait_until(lambda: not workers(server.pid), what="a pause between two tries")
+        store.server.wait_for_output(r"the next one starts in 1 s")
+        assert store.workers() == []
         began = time.monotonic()
-        assert server.stop(signal.SIGTERM) == 0
+        assert store.server.stop(signal.SIGTERM) == 0
         assert time.monotonic() - began < 2
-        assert "Traceback" not in server.output()
+        assert "Traceback" not in store.server.output()
 
 
 def test_a_start_tells_where_it_serves_only_once_it_does(tmp_path: Path) -> None:
     ready = LogLine(r"S3 endpoint +(?P<url>http://\S+)")
     with LiveServer(store_command(tmp_path), environ=root_environ(), ready=ready) as server:
-        assert server.output().count("is ready") == 2
+        assert len(re.findall(r"worker objectstore/\d \(\d+\) is ready", server.output())) == 2
         assert server.request("GET", "/")[0] == 403

@@ -13,7 +13,7 @@ PACKAGES = ("nova_wsgi", "nova_objectstore")
 LAYERS = [
     {
         "nova_objectstore.types", "nova_objectstore.errors", "nova_objectstore.limits", "nova_objectstore.checksums",
-        "nova_objectstore.version", "nova_objectstore",
+        "nova_objectstore.version", "nova_objectstore", "nova_objectstore.crypto",
         "nova_objectstore.images.ports", "nova_objectstore.images.errors", "nova_objectstore.images.limits",
     },
     {"nova_objectstore.meta.engine", "nova_objectstore.data.engine"},
@@ -33,6 +33,7 @@ RESERVED = [
     (("routes",), ("nova_wsgi.routing",)),
     (("sqlalchemy", "sqlite3", "alembic", "psycopg"), ("nova_objectstore.meta", "nova_wsgi.registry")),
     (("rados",), ("nova_objectstore.data.rados",)),
+    (("cryptography",), ("nova_objectstore.crypto", "nova_objectstore.images")),
     (
         ("eventlet", "greenlet"),
         (

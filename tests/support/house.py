@@ -23,7 +23,7 @@ from nova_objectstore.images.keys import load_public_key
 from nova_wsgi.testing import LiveServer, Notified, wait_until
 
 BUCKET = "images"
-SLOW_SIZE = 3000  # bytes of an image in parts of two bytes: some 1,600 parts, at about 1 ms each
+SLOW_SIZE = 4500  # bytes of an image in parts of one byte, each some 0.2 ms of work
 
 
 class Images:
@@ -90,12 +90,12 @@ def store_bundle(state_path: Path, image: Path, *options: str) -> str:
 
 
 def store_slow_bundle(state_path: Path, folder: Path) -> tuple[str, bytes]:
-    """A bundle whose registration takes seconds, and is long enough in each state to be seen; location and image."""
+    """A bundle whose registration takes a second or more, and is in each state for a while; its location, and the image."""
     content = random.Random(5).randbytes(SLOW_SIZE)
     image = folder / "slow.img"
     image.write_bytes(content)
     keys = BundleKeys(load_public_key(state_path / "images" / "cloud-cert.pem"))
-    manifest = bundle_image(image, folder / "slow", spec=BundleSpec("slow"), keys=keys, part_size=2)
+    manifest = bundle_image(image, folder / "slow", spec=BundleSpec("slow"), keys=keys, part_size=1)
     return str(manage(state_path, "image", "upload", manifest, "--bucket", BUCKET)["location"]), content
 
 

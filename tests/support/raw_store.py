@@ -16,7 +16,6 @@ from support.raw_http import Client
 from support.store import ACCESS_KEY, REGION, SECRET_KEY, Store
 
 from nova_wsgi import green
-from nova_wsgi.testing import workers
 
 PATIENCE_S = 20.0  # how long one read or write of a client may take
 UNSIGNED = "UNSIGNED-PAYLOAD"
@@ -116,6 +115,18 @@ class Wire(Client):
             count += more
         return bytes(data)
 
+    def is_over(self) -> bool:
+        """Tell whether the server has ended the connection, without waiting."""
+        self.sock.setblocking(False)
+        try:
+            return self.sock.recv(1, socket.MSG_PEEK) == b""
+        except BlockingIOError:
+            return False
+        except OSError:
+            return True
+        finally:
+            self.sock.settimeout(PATIENCE_S)
+
 
 def connect(store: Store, *, receive_buffer: int = 0, timeout_s: float = PATIENCE_S) -> Wire:
     """A connection to the store. A small ``receive_buffer`` (bytes) makes a reader that the server has to wait for."""
@@ -130,7 +141,7 @@ def connect(store: Store, *, receive_buffer: int = 0, timeout_s: float = PATIENC
 @contextmanager
 def connect_to_each_worker(store: Store, number: int) -> Iterator[list[Wire]]:
     """``number`` connections for each worker, in turn; to connect to one, the others are held."""
-    pids = workers(store.server.pid)
+    pids = store.workers()
     with ExitStack() as stack:
         columns = []
         for pid in pids:

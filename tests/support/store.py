@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -15,7 +16,7 @@ import boto3
 import pytest
 from botocore.config import Config
 
-from nova_wsgi.testing import LiveServer
+from nova_wsgi.testing import LiveServer, workers
 
 ACCESS_KEY = "AKIATESTTESTTESTTEST"
 SECRET_KEY = "test/secret+key0123456789abcdefghijklmno"
@@ -52,6 +53,11 @@ class Store:
             aws_secret_access_key=secret_key,
             config=Config(**settings),
         )
+
+    def workers(self) -> list[int]:
+        """The process ids of the workers that serve S3, those that are ready and live."""
+        ready = set(map(int, re.findall(r"worker objectstore/\d+ \((\d+)\) is ready", self.server.output())))
+        return [pid for pid in workers(self.server.pid) if pid in ready]
 
     def environ(self) -> dict[str, str]:
         """The environment of the AWS command line and its like."""

@@ -9,10 +9,10 @@ from nova_objectstore.domain.buckets import Buckets
 from nova_objectstore.domain.identities import Identities
 from nova_objectstore.domain.objects import Objects
 from nova_objectstore.errors import AccessDenied, InvalidRequest
-from nova_objectstore.s3.acls import ACL_HEADERS, CANNED_HEADER, AclReader, Owners, is_full_control_of
+from nova_objectstore.s3.acls import ACL_HEADERS, CANNED_HEADER, AclReader, Owners
 from nova_objectstore.s3.answer import Answer, empty_answer, xml_answer
-from nova_objectstore.s3.authorise import owner_of
-from nova_objectstore.s3.faults import AccessControlListNotSupported, MarkerNotReadable, MissingSecurityHeader
+from nova_objectstore.s3.authorise import check_acl_that_is_off, owner_of
+from nova_objectstore.s3.faults import MarkerNotReadable, MissingSecurityHeader
 from nova_objectstore.s3.object_headers import shown_version
 from nova_objectstore.s3.operation import XML, Controller, operation
 from nova_objectstore.s3.request import S3Request
@@ -93,8 +93,9 @@ class AclController(Controller):
             acl = self._acls.from_document(req.body, owner.canonical_id)
         else:
             raise MissingSecurityHeader
-        if req.rules.enforced and (CANNED_HEADER in req.headers or not is_full_control_of(acl, bucket_owner)):
-            raise AccessControlListNotSupported
+        if req.rules.enforced:
+            check_acl_that_is_off(req.rules, req.headers.get(CANNED_HEADER), acl, bucket_owner)
+            return None
         if acl is not None and acl.is_public and req.rules.restrictions.block_public_acls:
             raise AccessDenied
         return acl

@@ -47,17 +47,17 @@ class BucketController(Controller):
         """Make a bucket in this store's region."""
         check_bucket_name(req.bucket_name)
         self._check_location(req)
-        ownership = self._buckets.ownership(read_ownership(req))
+        ownership = read_ownership(req)
         self._buckets.create(
             req.bucket_name,
             owner_id=req.principal.account_id,
             object_lock=req.header("x-amz-bucket-object-lock-enabled").lower() == "true",
             ownership=ownership,
-            acl=self._read_acl(req, ownership),
+            acl=self._read_acl(req, ownership or self._buckets.ownership),
         )
         return empty_answer(200, [("Location", f"/{req.bucket_name}")])
 
-    def _read_acl(self, req: S3Request, ownership: Ownership | None) -> Acl | None:
+    def _read_acl(self, req: S3Request, ownership: Ownership) -> Acl | None:
         """The ACL that the headers ask for. Raises InvalidBucketAclWithObjectOwnership where there are to be none."""
         if ACL_HEADERS.isdisjoint(req.headers):
             return PRIVATE

@@ -24,7 +24,12 @@ from nova_objectstore.s3.answer import Answer, empty_answer, xml_answer
 from nova_objectstore.s3.checksums import parse_algorithm
 from nova_objectstore.s3.conditions import NO_CONDITIONS, copy_conditions, rename_conditions, write_condition
 from nova_objectstore.s3.copy_source import CopySource, parse_copy_source, parse_rename_source
-from nova_objectstore.s3.encryption_headers import asks_for_encryption, read_source_key, written_headers
+from nova_objectstore.s3.encryption_headers import (
+    asks_for_encryption,
+    read_source_key,
+    refuse_unsigned,
+    written_headers,
+)
 from nova_objectstore.s3.object_headers import read_spec, version_headers
 from nova_objectstore.s3.operation import Controller, operation
 from nova_objectstore.s3.render import render_copy
@@ -75,6 +80,8 @@ class CopySources:
         )
         if version.extra or customer is not None:
             check_customer(version.extra, customer)
+        if version.extra and req.principal.is_anonymous:
+            refuse_unsigned(version.extra)
         return Source(bucket, version, customer)
 
     def _read(self, req: S3Request, bucket: Bucket, source: CopySource) -> Version:

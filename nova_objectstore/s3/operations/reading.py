@@ -14,7 +14,7 @@ from nova_objectstore.limits import PART_NUMBER_MAX
 from nova_objectstore.s3.answer import Answer, Headers, xml_answer
 from nova_objectstore.s3.conditions import NO_CONDITIONS, read_conditions
 from nova_objectstore.s3.dates import http_date
-from nova_objectstore.s3.encryption_headers import read_reader_key
+from nova_objectstore.s3.encryption_headers import read_reader_key, refuse_unsigned
 from nova_objectstore.s3.faults import MarkerNotReadable, NotModified
 from nova_objectstore.s3.object_headers import answer_headers, checksum_headers, shown_version
 from nova_objectstore.s3.operation import Controller, operation
@@ -110,6 +110,8 @@ class ReadingController(Controller):
         version = req.context.judged or self._objects.get(req.bucket, req.key, req.version_id, inline=inline)
         if version.is_marker:
             raise MarkerNotReadable(version)
+        if version.extra and req.principal.is_anonymous:
+            refuse_unsigned(version.extra)
         self._check_conditions(req, version)
         return version
 

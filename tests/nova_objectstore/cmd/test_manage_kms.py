@@ -80,6 +80,22 @@ def test_the_store_s_own_key_rotates_and_is_never_off(shell):
     assert "could be read" in shell.run("kms", "disable", STORE_KEY, code=1)
 
 
+def test_the_master_key_is_changed(shell):
+    shell.json("create", "one")
+    before = shell.keyring().current("one")
+    file = shell.state / "new"
+    assert "does not exist" in shell.run("kms", "reseal", str(file), code=2)
+    file.write_text("ab" * 32)
+    assert "chmod 600" in shell.run("kms", "reseal", str(file), code=2)
+    file.chmod(0o600)
+    told = shell.json("reseal", str(file))["master_key"]
+
+    assert re.fullmatch("[0-9a-f]{16}", told)
+    assert "another master key" in shell.run("kms", "rotate", "one", code=2)
+    file.rename(shell.state / "master-key")
+    assert shell.keyring().current("one") == before
+
+
 def test_what_is_refused_is_told_in_one_line(shell):
     shell.json("create", "one")
 

@@ -10,7 +10,7 @@ import sys
 import pytest
 
 from nova_objectstore.crypto.keyring import KEYRING_NAME, STORE_KEY, Keyring
-from nova_objectstore.crypto.master import MASTER_KEY_NAME, MASTER_KEY_VARIABLE, MasterKeyPlace
+from nova_objectstore.crypto.master import MASTER_KEY_NAME, MASTER_KEY_VARIABLE, MasterKey, MasterKeyPlace
 from nova_objectstore.crypto.private import read_private
 from nova_objectstore.errors import (
     DataCorrupt,
@@ -247,6 +247,26 @@ def test_what_is_no_keyring_is_refused(path, text):
     with pytest.raises(ConfigError):
         open_keyring(path).check()
     assert (path / KEYRING_NAME).read_text() == text
+
+
+def test_a_keyring_is_sealed_anew_under_another_master_key(path, keyring):
+    keyring.create("one")
+    keyring.rotate("one")
+    keyring.create("off")
+    keyring.set_enabled("off", False)
+    before = [keyring.version("one", number) for number in (1, 2)]
+    keyring.reseal(MasterKey(bytes.fromhex(MASTER)))
+
+    with pytest.raises(ConfigError, match="another master key"):
+        open_keyring(path).current("one")
+    with pytest.raises(ConfigError):
+        keyring.current("one")
+    again = open_keyring(path, environ={MASTER_KEY_VARIABLE: MASTER})
+    assert [again.version("one", number) for number in (1, 2)] == before
+    assert [(key.id, key.enabled) for key in again.list()] == [("off", False), ("one", True)]
+    again.rotate("one")
+    with pytest.raises(ConfigError):  # only who has the old one may
+        open_keyring(path).reseal(MasterKey(bytes(32)))
 
 
 # -- several processes -------------------------------------------------------------------------------------------------

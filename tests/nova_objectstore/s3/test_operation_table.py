@@ -24,6 +24,12 @@ OLDER_NAMES = {
 # Served by hosts of their own at AWS, on a request line that means something else here.
 OTHER_HOSTS = {"WriteGetObjectResponse", "ListDirectoryBuckets"}
 
+# S3 answers 204, as its page's example does; the model says nothing.
+ANSWERED_OTHERWISE = {"PutBucketPolicy": 204}
+
+# AWS answers these with another status than its model has.
+ANSWERED_OTHERWISE = {"PutBucketPolicy": 204}
+
 OFFERED = {made.name: made for controller in CONTROLLERS for made, _ in controller.rows()}
 LISTED = {made.name: made for made in NOT_OFFERED}
 ROWS = {**LISTED, **OFFERED}
@@ -83,7 +89,8 @@ def test_a_row_routes_to_itself(name: str) -> None:
 @pytest.mark.parametrize("name", sorted(OFFERED))
 def test_an_offered_row_answers_the_model_s_status(name: str) -> None:
     if name in MODELLED:
-        assert OFFERED[name].status == (MODEL.operation_model(name).http.get("responseCode") or 200)
+        modelled = MODEL.operation_model(name).http.get("responseCode") or 200
+        assert OFFERED[name].status == ANSWERED_OTHERWISE.get(name, modelled)
 
 
 def test_every_action_is_one_of_aws_s() -> None:
