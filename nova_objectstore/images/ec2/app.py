@@ -19,6 +19,7 @@ from nova_objectstore.images.ec2.images import ImageController
 from nova_objectstore.images.ec2.request import Ec2Request
 from nova_objectstore.images.ec2.signatures import Authenticator
 from nova_objectstore.images.registry import Images
+from nova_wsgi.middleware.ratelimit import charge_account
 from nova_wsgi.response import Response
 
 LOG = logging.getLogger(__name__)
@@ -54,6 +55,7 @@ class Ec2App:
             environ["nova.operation"] = name  # a label of metrics: never what a stranger sends
         request.principal = self._authenticator.authenticate(request)
         environ["nova.account"] = request.principal.account_id
+        charge_account(environ, request.principal.account_id)
         if handler is None:
             raise InvalidAction(f"The action {name[:100]} is not valid for this web service.")
         request.version = request.parameters.required("Version")
@@ -66,7 +68,7 @@ def _refuse(environ: dict[str, Any], request_id: str, error: Exception) -> Respo
     row = error_row(error)
     if row.status >= 500:
         LOG.error("%s failed: %s %s", environ.get("nova.operation", "a request"), row.code, error, exc_info=error)
-    headers = [("Retry-After", "1")] if row.status == 503 else []
+    headers = [("Retry-After", "1")] if row.status == 503 else list(getattr(error, "headers", ()))
     return Response(
         error_document(row.code, row.message, request_id), status=row.status, headers=headers, content_type=CONTENT_TYPE
     )

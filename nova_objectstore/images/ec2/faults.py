@@ -11,6 +11,7 @@ from nova_objectstore import errors as fact
 from nova_objectstore.errors import StoreError
 from nova_objectstore.images import errors as image_fact
 from nova_wsgi.errors import RequestError
+from nova_wsgi.middleware.ratelimit import TooManyRequests
 
 
 class Ec2Fault(StoreError):
@@ -136,6 +137,7 @@ ROWS: dict[type[BaseException], ErrorRow] = {
     fact.InvalidArgument: ErrorRow("InvalidParameterValue", 400, "A parameter has an invalid value"),
     fact.RequestFault: ErrorRow("InvalidRequest", 400, "The request is not valid"),
     fact.EngineError: ErrorRow("Unavailable", 503, "The service does not answer at the moment. Try again."),
+    TooManyRequests: ErrorRow("RequestLimitExceeded", 429, "Request limit exceeded."),
     RequestError: ErrorRow("InvalidRequest", 400, "The request is malformed"),
 }
 
