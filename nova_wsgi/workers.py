@@ -433,8 +433,8 @@ class Supervisor:
         elif slot.successor is worker:
             slot.successor = None
         if worker.asked_to_stop:
-            if code != 0 and self._stopping and self._status == 0:
-                self._status = 1
+            if code != 0 and worker.ready and self._stopping and self._status == 0:
+                self._status = 1  # one that had not begun to serve has broken nothing off
             log.debug("%s has stopped", worker)
         elif self._stopping:
             return

@@ -13,7 +13,7 @@ Laws:
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from nova_objectstore.domain.acl import (
     BUCKET_PERMISSIONS,
@@ -78,21 +78,25 @@ class Context(Facts, Protocol):
 
 
 class StoredContext:
-    """The context of a read that no S3 request asks for: it knows the object, and nothing of a client.
+    """The context of what no S3 request asks for: it knows the object, and nothing of a client.
 
-    ``find`` reads the version, and raises MissingError when there is none.
+    ``find`` reads the version, and raises MissingError when there is none. ``told``: values of condition keys, in
+    lower-case (``aws:sourcearn`` and ``aws:sourceaccount``, where a service acts for a bucket).
     """
 
-    __slots__ = ("_find", "_is_read", "_missing", "_version")
+    __slots__ = ("_find", "_is_read", "_missing", "_told", "_version")
 
-    def __init__(self, find: Callable[[], Version]) -> None:
+    def __init__(self, find: Callable[[], Version], *, told: Mapping[str, str] | None = None) -> None:
         self._find = find
+        self._told = told or {}
         self._is_read = False
         self._version: Version | None = None
         self._missing: MissingError | None = None
 
     def values(self, key: str) -> Sequence[str] | None:
-        """The value of a tag of the object; there are no other keys."""
+        """The value that was told, or of a tag of the object; there are no other keys."""
+        if key in self._told:
+            return (self._told[key],)
         name, _, tag = key.partition("/")
         version = self.version() if name == "s3:existingobjecttag" else None
         return (version.tags[tag],) if version is not None and tag in version.tags else None
@@ -148,33 +152,48 @@ class NoIdentityPolicies:
         return NOTHING
 
 
+class _Kept(NamedTuple):
+    """A bucket as it was found, its rules, and whether they say nothing to its account's root."""
+
+    bucket: Bucket
+    rules: BucketRules
+    is_plain: bool
+
+
 class Access:
     """Decides who may do what."""
 
     def __init__(self, meta: MetadataEngine, identities: IdentityPolicies | None = None) -> None:
         self._meta = meta
         self._identities = identities or NoIdentityPolicies()
-        self._rules: dict[int, tuple[Bucket, BucketRules]] = {}
+        self._kept: dict[int, _Kept] = {}
 
     def rules(self, bucket: Bucket) -> BucketRules:
         """A bucket's rules. Law: ``bucket`` was found in this request; what it equals has had no change since."""
-        known = self._rules.get(bucket.id)
-        # PERF: the same object as long as nothing changed anywhere; equal, revision included, when something else did
-        if known is not None and (known[0] is bucket or known[0] == bucket):
-            return known[1]
-        rules = read_rules(bucket, self._meta.get_documents(bucket.id))
-        if len(self._rules) >= RULES_CACHED_MAX:
-            self._rules.clear()
-        self._rules[bucket.id] = bucket, rules
-        return rules
+        return self._keep(bucket).rules
+
+    def _keep(self, bucket: Bucket) -> _Kept:
+        kept = self._kept.get(bucket.id)
+        # The same object as long as nothing changed anywhere; equal, revision included, when something else did.
+        if kept is not None and (kept.bucket is bucket or kept.bucket == bucket):
+            if kept.bucket is bucket:
+                return kept
+            kept = kept._replace(bucket=bucket)
+        else:
+            rules = read_rules(bucket, self._meta.get_documents(bucket.id))
+            kept = _Kept(bucket, rules, rules.policy is None and rules.enforced)
+        if len(self._kept) >= RULES_CACHED_MAX:
+            self._kept.clear()
+        self._kept[bucket.id] = kept
+        return kept
 
     def is_unrestricted(self, principal: Principal, bucket: Bucket) -> bool:
         """Whether ``check`` would let everything pass: an account's root, in its bucket that has no policy and no ACLs."""
         # PERF: the whole of what most requests ask
-        if principal.account_id != bucket.owner_id or not principal.is_root:
-            return False
-        rules = self.rules(bucket)
-        return rules.policy is None and rules.enforced
+        kept = self._kept.get(bucket.id)
+        if kept is None or kept.bucket is not bucket:
+            kept = self._keep(bucket)
+        return kept.is_plain and principal.account_id == bucket.owner_id and principal.is_root
 
     def check(
         self, principal: Principal, action: str, bucket: Bucket, key: str | None = None, *, context: Context

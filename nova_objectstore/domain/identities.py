@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from nova_objectstore.domain.acl import ANONYMOUS_CANONICAL_ID
 from nova_objectstore.domain.accounts import ROOT_ACCOUNT_NAME
+from nova_objectstore.domain.acl import ANONYMOUS_CANONICAL_ID
 from nova_objectstore.errors import NoSuchAccessKey, NoSuchAccount
 from nova_objectstore.meta.engine import MetadataEngine
 from nova_objectstore.types import AccessKey, Account, Principal

@@ -124,10 +124,11 @@ class S3App:
         if row.status == 304:
             return empty_answer(304, getattr(error, "headers", ()))
         message = getattr(error, "message", "") or getattr(error, "hint", "") or row.message
+        facts = error_facts(error)
         if row is INTERNAL_ERROR:
-            message = row.message  # its own text may tell what is nobody's business
+            message, facts = row.message, {}  # its own may tell what is nobody's business
         document = render_error(
-            row.code, message, error_facts(error), resource=req.resource, request_id=req.request_id,
+            row.code, message, facts, resource=req.resource, request_id=req.request_id,
             host_id=self._host_id,
         )  # fmt: skip
         return xml_answer(row.status, document, _error_headers(error, row))

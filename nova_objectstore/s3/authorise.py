@@ -7,6 +7,7 @@ one also reads (AWS: the permissions on each operation's page).
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from typing import NamedTuple
 
 from nova_objectstore.domain.access import Access
@@ -72,8 +73,11 @@ class Authoriser:
             version_id=version_id,
             inline=operation.name == "GetObject",
         )
-        if not self._access.is_unrestricted(req.principal, req.bucket):
+        if self._access.is_unrestricted(req.principal, req.bucket):
+            req.may = _may_everything
+        else:
             self._check(req, operation)
+            req.may = partial(self._may, req)
         if operation.name in CREATING:
             req.written_as = self._read_ownership(req, rules)
 
@@ -95,6 +99,9 @@ class Authoriser:
             self._access.check(req.principal, action, req.bucket, key, context=req.context)
         for further in _FURTHER.get(operation.name, _nothing_more)(req):
             further(self._access, req)
+
+    def _may(self, req: S3Request, action: str) -> bool:
+        return self._access.may(req.principal, action, req.bucket, req.key or None, context=req.context)
 
     def hides_what_is_missing(self, req: S3Request) -> bool:
         """Whether who asks may not know that there is no such key."""
@@ -121,6 +128,10 @@ class Authoriser:
         if acl is not None and acl.is_public and rules.restrictions.block_public_acls:
             raise AccessDenied
         return WrittenAs(owner_id, acl)
+
+
+def _may_everything(_action: str) -> bool:
+    return True
 
 
 def check_acl_that_is_off(rules: BucketRules, canned: str | None, acl: Acl | None, bucket_owner: str) -> None:

@@ -153,7 +153,9 @@ ROWS: dict[type[BaseException], ErrorRow] = {
     ),
     faults.InvalidStorageClass: ErrorRow("InvalidStorageClass", 400, "The storage class you specified is not valid"),
     faults.InvalidEncryptionAlgorithm: ErrorRow(
-        "InvalidEncryptionAlgorithmError", 400, "The Encryption request you specified is not valid. Supported value: AES256."
+        "InvalidEncryptionAlgorithmError",
+        400,
+        "The Encryption request you specified is not valid. Supported value: AES256.",
     ),
     faults.NoBucketEncryption: ErrorRow(
         "ServerSideEncryptionConfigurationNotFoundError", 404, "The server side encryption configuration was not found"

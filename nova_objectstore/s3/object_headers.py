@@ -15,7 +15,7 @@ from nova_objectstore.s3.faults import InvalidStorageClass, MetadataTooLarge
 from nova_objectstore.s3.lock_headers import lock_headers, read_lock, require_digest
 from nova_objectstore.s3.request import S3Request
 from nova_objectstore.s3.tags import parse_tagging_header
-from nova_objectstore.types import NO_LOCK, Checksum, Version, Versioning
+from nova_objectstore.types import NO_LOCK, Checksum, Lock, Version, Versioning
 
 METADATA_PREFIX = "x-amz-meta-"
 DEFAULT_CONTENT_TYPE = "binary/octet-stream"
@@ -119,12 +119,21 @@ def answer_headers(req: S3Request, version: Version) -> Headers:
     if version.storage_class != "STANDARD":
         headers.append(("x-amz-storage-class", version.storage_class))
     if version.lock is not NO_LOCK:
-        headers.extend(lock_headers(version.lock))
+        headers.extend(lock_headers(_shown_lock(req, version.lock)))
     if version.extra:
         headers.extend(encryption_headers(version.extra, req.headers))
-    if version.tags:
+    if version.tags and req.may("s3:GetObjectVersionTagging" if "versionId" in req.query else "s3:GetObjectTagging"):
         headers.append(("x-amz-tagging-count", str(len(version.tags))))
     return headers
+
+
+def _shown_lock(req: S3Request, lock: Lock) -> Lock:
+    """What of a lock may be told (AWS: GetObject, x-amz-object-lock-mode): each half takes its own permission."""
+    if lock.mode and not req.may("s3:GetObjectRetention"):
+        lock = lock._replace(mode="", retain_until_us=0)
+    if lock.legal_hold and not req.may("s3:GetObjectLegalHold"):
+        lock = lock._replace(legal_hold=False)
+    return lock
 
 
 def _overridden(req: S3Request, stored: Mapping[str, str]) -> Mapping[str, str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
@@ -26,6 +26,11 @@ def _lower(name: str) -> str:
     if len(_lower_names) < _LOWER_NAMES_MAX:
         _lower_names[name] = lower
     return lower
+
+
+def may_nothing(_action: str) -> bool:
+    """Before a request was authorised."""
+    return False
 
 
 def read_headers(environ: Mapping[str, Any]) -> dict[str, str]:
@@ -72,8 +77,8 @@ class S3Request:
     """One request. The pipeline fills ``operation``, ``principal`` and ``bucket`` in before an operation sees it."""
 
     __slots__ = (
-        "auth", "body", "bucket", "bucket_name", "context", "environ", "epoch", "headers", "is_virtual", "key", "method",
-        "operation", "principal", "query", "query_string", "raw_path", "request_id", "rules", "scope", "written_as",
+        "auth", "body", "bucket", "bucket_name", "context", "environ", "epoch", "headers", "is_virtual", "key", "may",
+        "method", "operation", "principal", "query", "query_string", "raw_path", "request_id", "rules", "scope", "written_as",
     )  # fmt: skip
 
     def __init__(self, environ: dict[str, Any]) -> None:
@@ -99,6 +104,7 @@ class S3Request:
         self.context: RequestContext = None  # type: ignore[assignment]
         self.rules: BucketRules = NO_RULES
         self.written_as: WrittenAs = None  # type: ignore[assignment]
+        self.may: Callable[[str], bool] = may_nothing  # whether another action on the same object is allowed
 
     def header(self, name: str, default: str = "") -> str:
         """A header by its lower-case name."""

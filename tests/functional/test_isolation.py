@@ -2,7 +2,6 @@
 
 import base64
 import hashlib
-from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import pytest
@@ -34,7 +33,7 @@ class House(NamedTuple):
 
 
 @pytest.fixture(scope="module")
-def house(store: Store) -> Iterator[House]:
+def house(store: Store) -> House:
     owner, other = administrator(store), make_account(store, "other")
     client, uploads, versions = store.client(), {}, {}
     for ownership in OWNERSHIPS:
@@ -47,7 +46,7 @@ def house(store: Store) -> Iterator[House]:
     other.client(store).create_bucket(Bucket="others-own")
     made = House(store, owner, other, uploads, versions, [])
     made.before.append(state_of(made))
-    yield made
+    return made
 
 
 def state_of(house: House) -> Any:
@@ -58,7 +57,10 @@ def state_of(house: House) -> Any:
         listed = client.list_object_versions(Bucket=bucket)
         seen.append(
             (
-                [(one["Key"], one["VersionId"], one["ETag"], one["LastModified"]) for one in listed.get("Versions", ())],
+                [
+                    (one["Key"], one["VersionId"], one["ETag"], one["LastModified"])
+                    for one in listed.get("Versions", ())
+                ],
                 listed.get("DeleteMarkers"),
                 client.get_object_tagging(Bucket=bucket, Key="k")["TagSet"],
                 client.get_bucket_tagging(Bucket=bucket)["TagSet"],

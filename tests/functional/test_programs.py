@@ -1,11 +1,13 @@
 """The programs as an operator has them: all in one, each for itself, over RabbitMQ; killed, stopped and reloaded."""
 
+import fcntl
 import hashlib
 import os
 import random
 import signal
 import subprocess
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import psutil
@@ -130,15 +132,15 @@ def times_available(output: str, image_id: str) -> int:
 WAY = ("pending", "decrypting", "untarring", "available")
 
 
-def hold_worker_in(wanted: str, images: Images, worker: LiveServer, location: str) -> str:
+def hold_worker_in(wanted: str, images: Images, worker: LiveServer, location: str, state: Path) -> str:
     """Register an image, and stop the worker's process while the image is in that state; the image's id."""
     if wanted == "pending":  # over too soon to be caught: the image comes when the worker is held already
-        hold(worker)
+        hold(worker, state)
         return images.put(location)
     for _ in range(20):  # a state may be over before it is seen
         image_id = images.put(location)
         images.wait_for(image_id, *WAY[WAY.index(wanted) :])
-        hold(worker)
+        hold(worker, state)
         if images.state(image_id) == wanted:
             return image_id
         worker.send_signal(signal.SIGCONT)
@@ -146,9 +148,29 @@ def hold_worker_in(wanted: str, images: Images, worker: LiveServer, location: st
     raise AssertionError(f"no image was caught in {wanted}")
 
 
-def hold(server: LiveServer) -> None:
-    server.send_signal(signal.SIGSTOP)
-    wait_until(lambda: psutil.Process(server.pid).status() == psutil.STATUS_STOPPED, what="a held process")
+def hold(server: LiveServer, state: Path) -> None:
+    """Stop a process, at a moment when it does not keep the others from writing."""
+
+    def is_held() -> bool:
+        server.send_signal(signal.SIGSTOP)
+        wait_until(lambda: psutil.Process(server.pid).status() == psutil.STATUS_STOPPED, what="a held process")
+        if others_may_write(state):
+            return True
+        server.send_signal(signal.SIGCONT)
+        return False
+
+    wait_until(is_held, what="a process held outside a transaction")
+
+
+def others_may_write(state: Path) -> bool:
+    with ExitStack() as stack:
+        for name in ("turn", "writer"):
+            file = stack.enter_context((state / f"metadata.sqlite-{name}").open())
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                return False
+    return True
 
 
 def test_a_killed_worker_in_each_state_of_an_image(front: Store, state: Path, tmp_path: Path) -> None:
@@ -159,7 +181,7 @@ def test_a_killed_worker_in_each_state_of_an_image(front: Store, state: Path, tm
     image_ids = []
     for wanted in WAY[:-1]:
         worker = running_worker(state)
-        image_ids.append(hold_worker_in(wanted, images, worker, location))
+        image_ids.append(hold_worker_in(wanted, images, worker, location, state))
         worker.send_signal(signal.SIGKILL)
         assert worker.wait() == -signal.SIGKILL
         said += worker.output()

@@ -175,7 +175,9 @@ def test_a_crash_loop_is_slowed_down_and_ends_with_its_cause(tmp_path):
 def test_a_first_start_that_fails_ends_the_program(tmp_path):
     cause = tmp_path / "crash"
     cause.touch()
-    with pytest.raises(ChildProcessError, match=r"(?s)ended with 1 before it was ready.*could not start \(exit status 7\)"):
+    with pytest.raises(
+        ChildProcessError, match=r"(?s)ended with 1 before it was ready.*could not start \(exit status 7\)"
+    ):
         launch(TWO, environ={"LAUNCHED_CRASH_FILE": str(cause)})
 
 

@@ -36,9 +36,9 @@ class Person(NamedTuple):
 NOBODY = Person("", "", "", "")
 
 
-def make_account(store: Store, name: str) -> Person:
+def make_account(store: Store, name: str, email: str = "") -> Person:
     """A new account."""
-    email = f"{name}@example.org"
+    email = email or f"{name}@example.org"
     made = _manage(store, "account", "create", name, "--email", email)
     return Person(made["account_id"], made["canonical_id"], made["access_key"], made["secret_key"], email)
 
@@ -47,6 +47,11 @@ def administrator(store: Store) -> Person:
     """The administrator's account, which ``store.client()`` signs as."""
     told = _manage(store, "account", "show", "root")
     return Person(told["account_id"], told["canonical_id"], ACCESS_KEY, SECRET_KEY)
+
+
+def delete_account(store: Store, name: str) -> None:
+    """Remove an account that owns no buckets."""
+    store.run(BIN / "nova-manage", "--state-path", store.state_path, "account", "delete", name)
 
 
 def _manage(store: Store, *command: str) -> dict[str, str]:

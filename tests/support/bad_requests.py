@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import socket
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
@@ -120,8 +121,6 @@ def deliver(wire: Client, sent: Sent) -> str:
 
 
 def _send(wire: Client, sent: Sent) -> None:
-    import socket
-
     try:
         for piece in pieces(sent.data):
             wire.sock.sendall(piece)

@@ -51,7 +51,12 @@ def canonical(account_id: str) -> str:
 
 def statement(**elements: Any) -> dict[str, Any]:
     """A statement that allows everybody everything, but for what is said."""
-    made: dict[str, Any] = {"Effect": "Allow", "Principal": "*", "Action": "s3:*", "Resource": f"arn:aws:s3:::{BUCKET}/*"}
+    made: dict[str, Any] = {
+        "Effect": "Allow",
+        "Principal": "*",
+        "Action": "s3:*",
+        "Resource": f"arn:aws:s3:::{BUCKET}/*",
+    }
     for name in ("Principal", "Action", "Resource"):
         if f"Not{name}" in elements:
             del made[name]

@@ -79,11 +79,11 @@ class LockController(Controller):
         self._retention.hold(req.bucket, req.key, req.version_id, on=status == "ON")
 
 
-def may_bypass(req: S3Request, access: Access, key: str | None = None) -> bool:
+def may_bypass(req: S3Request, access: Access) -> bool:
     """Whether the request asks to bypass governance retention; the permission to is checked. Raises AccessDenied."""
     if not bypasses_governance(req.headers):
         return False
-    access.check(req.principal, "s3:BypassGovernanceRetention", req.bucket, key or req.key, context=req.context)
+    access.check(req.principal, "s3:BypassGovernanceRetention", req.bucket, req.key, context=req.context)
     return True
 
 

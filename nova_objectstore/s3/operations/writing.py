@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from nova_objectstore.domain.access import Access
 from nova_objectstore.domain.objects import Delete, Objects
@@ -16,6 +16,7 @@ from nova_objectstore.s3.conditions import delete_condition, object_condition, w
 from nova_objectstore.s3.encryption_headers import written_headers
 from nova_objectstore.s3.errors import find_row
 from nova_objectstore.s3.faults import MissingDigest
+from nova_objectstore.s3.lock_headers import bypasses_governance
 from nova_objectstore.s3.object_headers import checksum_headers, read_spec, version_headers
 from nova_objectstore.s3.operation import STREAM, XML, Controller, operation
 from nova_objectstore.s3.operations.locks import may_bypass
@@ -97,7 +98,7 @@ class WritingController(Controller):
                 req.bucket,
                 allowed,
                 owner_id=req.bucket.owner_id,
-                bypass_governance=may_bypass(req, self._access, "*"),
+                bypass_governance=bypasses_governance(req.headers),
             )
         )
         return [next(done) if outcome is None else outcome for outcome in outcomes]
@@ -109,19 +110,21 @@ class WritingController(Controller):
             context = req.context.beside(
                 req.bucket, delete.key, delete.version_id, operation="DeleteObjects", told=told
             )
-            for action in _delete_actions(delete):
+            for action in _delete_actions(delete, bypassing=bypasses_governance(req.headers)):
                 self._access.check(req.principal, action, req.bucket, delete.key, context=context)
         except StoreError as error:
             return error
         return None
 
 
-def _delete_actions(delete: Delete) -> Sequence[str]:
-    """To be told whether an ETag is the object's is to read it."""
+def _delete_actions(delete: Delete, *, bypassing: bool) -> Iterator[str]:
+    """What a delete needs: to be told whether an ETag is the object's is to read it."""
     named = delete.version_id is not None
-    if delete.condition.if_match in (None, "*"):
-        return (DELETE_ACTIONS[named],)
-    return DELETE_ACTIONS[named], READ_ACTIONS[named]
+    yield DELETE_ACTIONS[named]
+    if delete.condition.if_match not in (None, "*"):
+        yield READ_ACTIONS[named]
+    if bypassing:
+        yield "s3:BypassGovernanceRetention"
 
 
 def _read_deletes(body: bytes) -> tuple[Sequence[Delete], bool]:

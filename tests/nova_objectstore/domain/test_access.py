@@ -193,7 +193,9 @@ def test_what_a_session_was_begun_with_are_facts_too(house: House) -> None:
     tagged = Principal(
         account_id=ACCOUNT, arn=session.arn, role_arn=session.role_arn, session={"aws:principaltag/Team": "red"}
     )
-    house.policy(statement(Condition={"StringEquals": {"aws:PrincipalTag/Team": "red", "aws:PrincipalArn": session.role_arn}}))
+    house.policy(
+        statement(Condition={"StringEquals": {"aws:PrincipalTag/Team": "red", "aws:PrincipalArn": session.role_arn}})
+    )
     house.attached.by_arn[session.arn] = PrincipalPolicies(())
     assert house.may(tagged, "s3:GetObject")
     assert not house.may(session, "s3:GetObject")
@@ -307,7 +309,9 @@ def test_who_may_not_list_does_not_learn_what_is_missing(house: House) -> None:
                 house.access.check(OTHER, action, house.bucket, key, context=Known(missing=NoSuchKey(key=key)))
     # what is there, is denied
     with pytest.raises(AccessDenied):
-        house.access.check(OTHER, "s3:GetObject", house.bucket, "public/k", context=Known(version=house.object(ACCOUNT)))
+        house.access.check(
+            OTHER, "s3:GetObject", house.bucket, "public/k", context=Known(version=house.object(ACCOUNT))
+        )
     # writes learn nothing either way
     with pytest.raises(AccessDenied):
         house.access.check(OTHER, "s3:PutObject", house.bucket, "public/k", context=Known(missing=NoSuchKey()))
@@ -362,6 +366,10 @@ def test_what_an_account_does_with_itself_is_its_identities_policies_to_allow(ho
     check = house.access.check_account
     check(OWNER, "s3:CreateBucket", "arn:aws:s3:::any", context=Known())
     check(USER, "s3:CreateBucket", "arn:aws:s3:::new-1", context=Known())
-    for principal, arn in ((USER, "arn:aws:s3:::old"), (THEIR_USER, "arn:aws:s3:::new-1"), (ANONYMOUS, "arn:aws:s3:::new-1")):
+    for principal, arn in (
+        (USER, "arn:aws:s3:::old"),
+        (THEIR_USER, "arn:aws:s3:::new-1"),
+        (ANONYMOUS, "arn:aws:s3:::new-1"),
+    ):
         with pytest.raises(AccessDenied):
             check(principal, "s3:CreateBucket", arn, context=Known())

@@ -427,6 +427,15 @@ def test_tags_and_extra_change_on_the_current_version_and_on_a_hidden_one(meta):
     assert changed == old._replace(tags={}, extra={"acl": "y"}, is_latest=False)
 
 
+def test_facts_that_are_not_named_stay_and_an_empty_value_removes_one(meta):
+    bucket = meta.bucket()
+    meta.put(bucket, "k", extra={"acl": "x", "seal": "1"})
+    assert meta.engine.set_extra(bucket.id, "k", None, {"acl": "y"}).extra == {"acl": "y", "seal": "1"}
+    assert meta.engine.set_extra(bucket.id, "k", None, {"acl": ""}).extra == {"seal": "1"}
+    assert meta.engine.set_extra(bucket.id, "k", None, {"seal": "", "more": ""}).extra == {}
+    assert meta.engine.get_version(bucket.id, "k").extra == {}
+
+
 def test_facts_of_what_is_not_there_or_of_a_marker_cannot_change(meta):
     bucket = meta.bucket(versioning=Versioning.ENABLED)
     with pytest.raises(NoSuchKey):

@@ -66,7 +66,12 @@ def test_one_statement_needs_no_list() -> None:
 
 
 def test_a_policy_of_an_identity_names_no_principals_and_any_service() -> None:
-    own = {"Effect": "Allow", "Action": ["iam:*", "s3:GetObject"], "Resource": ["*", "arn:aws:s3:::videos/*"], "Sid": "A1"}
+    own = {
+        "Effect": "Allow",
+        "Action": ["iam:*", "s3:GetObject"],
+        "Resource": ["*", "arn:aws:s3:::videos/*"],
+        "Sid": "A1",
+    }
     parse_policy(document(own), Kind.IDENTITY)
     for wrong in (statement(), {**own, "Sid": "a b"}, {**own, "Resource": "videos"}, {**own, "Action": "iam"}):
         with pytest.raises(MalformedPolicy):
