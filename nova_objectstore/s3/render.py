@@ -324,12 +324,13 @@ def render_parts(
     parts: Sequence[Part],
     *,
     owner: Account,
+    initiator: str,
     checksum: tuple[str, str],
     after: int,
     limit: int,
     truncated: bool,
 ) -> str:
-    """ListPartsResult. ``checksum`` is the upload's algorithm and type."""
+    """ListPartsResult. ``initiator`` is an element, ``checksum`` the upload's algorithm and type."""
     rows = "".join(
         f"<Part>{element('PartNumber', str(part.number))}{element('LastModified', iso_date(part.modified_us))}"
         f"{element('ETag', f'{chr(34)}{part.etag}{chr(34)}')}{element('Size', str(part.size))}"
@@ -345,7 +346,7 @@ def render_parts(
         element("NextPartNumberMarker", str(parts[-1].number if parts else 0)),
         element("MaxParts", str(limit)),
         element("IsTruncated", flag(truncated)),
-        f"<Initiator>{element('ID', upload.initiator)}{element('DisplayName', owner.name)}</Initiator>",
+        initiator,
         owner_element("Owner", owner),
         element("StorageClass", upload.storage_class),
         element("ChecksumAlgorithm", checksum[0]),
@@ -361,10 +362,13 @@ def render_uploads(
     *,
     encode: Encode,
     encoding: str,
-    owner: Callable[[str], Account],
+    owner: Callable[[str], str],
+    initiator: Callable[[str], str],
 ) -> str:
-    """ListMultipartUploadsResult."""
-    rows = "".join(_upload_element(upload, encode, owner(upload.owner_id)) for upload in page.uploads)
+    """ListMultipartUploadsResult. ``owner`` makes an element of an account's id, ``initiator`` of an ARN."""
+    rows = "".join(
+        _upload_element(upload, encode, initiator(upload.initiator) + owner(upload.owner_id)) for upload in page.uploads
+    )
     return document(
         "ListMultipartUploadsResult",
         element("Bucket", bucket),
@@ -382,11 +386,10 @@ def render_uploads(
     )
 
 
-def _upload_element(upload: Upload, encode: Encode, owner: Account) -> str:
+def _upload_element(upload: Upload, encode: Encode, people: str) -> str:
     return (
         f"<Upload>{element('Key', encode(upload.key))}{element('UploadId', upload.upload_id)}"
-        f"<Initiator>{element('ID', upload.initiator)}{element('DisplayName', owner.name)}</Initiator>"
-        f"{owner_element('Owner', owner)}{element('StorageClass', upload.storage_class)}"
+        f"{people}{element('StorageClass', upload.storage_class)}"
         f"{element('Initiated', iso_date(upload.initiated_us))}"
         + (
             f"{element('ChecksumAlgorithm', upload.checksum_algorithm)}{optional('ChecksumType', upload.checksum_type)}"

@@ -329,6 +329,24 @@ def test_who_owns_what_another_account_writes(
     assert ask(store, owner, "GET", f"/{bucket}/k").status == (200 if readable else 403)
 
 
+def test_who_began_an_upload_is_told(store: Store, owner: Person, other: Person, bucket: str) -> None:
+    store.client().put_bucket_acl(Bucket=bucket, ACL="public-read-write")
+    upload_id = other.client(store).create_multipart_upload(Bucket=bucket, Key="theirs")["UploadId"]
+    assert ask(store, NOBODY, "POST", f"/{bucket}/nobodys?uploads").status == 200
+    for who in (owner, other):
+        uploads = who.client(store).list_multipart_uploads(Bucket=bucket)["Uploads"]
+        told = {one["Key"]: (one["Initiator"]["ID"], one["Owner"]["ID"]) for one in uploads}
+        anonymous = "65a011a29cdf8ec533ec3d1ccaae921c"
+        assert told == {"nobodys": (anonymous, anonymous), "theirs": (other.canonical_id, other.canonical_id)}
+    # who began an upload and the bucket's owner may look at it and give it up, and nobody else
+    target = f"/{bucket}/theirs?uploadId={upload_id}"
+    for method in ("GET", "DELETE"):
+        assert ask(store, NOBODY, method, target).code == "AccessDenied"
+    for who in (owner, other):
+        assert ask(store, who, "GET", target).status == 200
+    assert ask(store, other, "DELETE", target).status == 204
+
+
 def test_where_acls_are_off_they_are_refused(store: Store, owner: Person, other: Person) -> None:
     bucket = make_bucket(store, ENFORCED)
     store.client().put_object(Bucket=bucket, Key="k", Body=b"x")

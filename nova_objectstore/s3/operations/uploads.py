@@ -19,9 +19,10 @@ from nova_objectstore.s3.encryption_headers import encryption_headers, read_cust
 from nova_objectstore.s3.object_headers import checksum_headers, read_spec, version_headers
 from nova_objectstore.s3.operation import STREAM, Controller, operation
 from nova_objectstore.s3.operations.copying import CopySources
-from nova_objectstore.s3.operations.listings import read_encoding
+from nova_objectstore.s3.operations.listings import owner_elements, read_encoding
 from nova_objectstore.s3.ranges import parse_copy_range
 from nova_objectstore.s3.render import (
+    owner_element,
     render_completed,
     render_copy,
     render_parts,
@@ -29,6 +30,7 @@ from nova_objectstore.s3.render import (
     render_uploads,
 )
 from nova_objectstore.s3.request import S3Request
+from nova_objectstore.s3.xml import element
 from nova_objectstore.types import Upload, UploadsQuery, Versioning
 
 
@@ -137,6 +139,7 @@ class UploadController(Controller):
             upload,
             parts[:limit],
             owner=self._identities.owner(owner_of(req.rules, req.bucket, upload.owner_id)),
+            initiator=self._initiator(upload.initiator),
             checksum=upload_checksum(upload),
             after=after,
             limit=limit,
@@ -157,8 +160,20 @@ class UploadController(Controller):
         )
         page = self._uploads.list(req.bucket, query)
         return render_uploads(
-            req.bucket_name, query, page, encode=encode, encoding=encoding, owner=self._identities.owner
+            req.bucket_name,
+            query,
+            page,
+            encode=encode,
+            encoding=encoding,
+            owner=owner_elements(self._identities, req),
+            initiator=self._initiator,
         )
+
+    def _initiator(self, arn: str) -> str:
+        """Who began an upload: an account as it owns things, anybody else by ARN and name (AWS: ListParts, Initiator)."""
+        if not arn or arn.endswith(":root"):
+            return owner_element("Initiator", self._identities.owner(arn.split(":")[4] if arn else ""))
+        return f"<Initiator>{element('ID', arn)}{element('DisplayName', arn.rpartition('/')[2])}</Initiator>"
 
     def _upload(self, req: S3Request) -> Upload:
         upload_id = req.query["uploadId"]
