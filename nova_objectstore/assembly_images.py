@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from nova_objectstore.assembly import Settings, Store, now_us
-from nova_objectstore.domain.access import NO_CONTEXT
+from nova_objectstore.domain.access_context import NO_CONTEXT
 from nova_objectstore.domain.identities import Identities
 from nova_objectstore.errors import InvalidToken, XAmzContentSHA256Mismatch
 from nova_objectstore.images.download import Download, Selection

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Generator
 from typing import NamedTuple, Protocol
 
-from nova_objectstore.domain.access import Access, StoredContext
+from nova_objectstore.domain.access import Access
+from nova_objectstore.domain.access_context import StoredContext
 from nova_objectstore.domain.buckets import Buckets
 from nova_objectstore.domain.egress import Egress
 from nova_objectstore.domain.identities import Identities

@@ -4,12 +4,15 @@ import base64
 import hashlib
 import json
 from itertools import count
+from pathlib import Path
 from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
 from support.accounts import NOBODY, Person, administrator, ask, make_account
-from support.store import Store
+from support.certificates import Authority
+from support.raw_store import connect, sign
+from support.store import Store, running_store
 
 NAMES = count()
 
@@ -384,6 +387,50 @@ def test_where_a_request_comes_from_and_how(store: Store, other: Person, bucket:
     for condition, status in rows:
         put_policy(store, bucket, allow(bucket, "s3:GetObject", Condition=condition))
         assert ask(store, other, "GET", f"/{bucket}/k").status == status, condition
+
+
+def test_tls_is_a_fact(tmp_path: Path) -> None:
+    authority = Authority(tmp_path)
+    with running_store(
+        tmp_path / "state", f"--s3-cert-file={authority.issue(COMMON_NAME='localhost')}", workers=1
+    ) as store:
+        client = store.client(url=f"https://localhost:{store.port}", verify=str(authority.path))
+        client.create_bucket(Bucket="tls")
+        client.put_object(Bucket="tls", Key="k", Body=b"x")
+        rows = [
+            ({"Bool": {"aws:SecureTransport": "false"}}, True),
+            ({"NumericLessThan": {"s3:TlsVersion": "1.2"}}, True),
+            ({"NumericGreaterThanEquals": {"s3:TlsVersion": "1.2"}}, False),
+            ({"Bool": {"aws:SecureTransport": "true"}}, False),
+        ]
+        for condition, readable in rows:
+            denied = allow("tls", "s3:GetObject", effect="Deny", Condition=condition)
+            client.put_bucket_policy(Bucket="tls", Policy=json.dumps({"Statement": denied}))
+            try:
+                client.get_object(Bucket="tls", Key="k")
+            except ClientError:
+                assert not readable, condition
+            else:
+                assert readable, condition
+
+
+def test_the_address_is_the_client_s_behind_a_trusted_proxy(tmp_path: Path) -> None:
+    with running_store(tmp_path, "--proxy-protocol-networks=127.0.0.0/8", workers=1) as store:
+        policy = {
+            "Statement": allow("proxied", "s3:GetObject", Condition={"IpAddress": {"aws:SourceIp": "203.0.113.0/24"}})
+        }
+        for target, body in (("/proxied", b""), ("/proxied/k", b"x"), ("/proxied?policy", json.dumps(policy).encode())):
+            head = sign("PUT", target, unsigned={"Content-Length": str(len(body))}).head
+            assert through_proxy(store, "192.0.2.7", head + body) in (200, 204)
+        for address, status in (("203.0.113.9", 200), ("203.0.114.9", 403)):
+            asked = b"GET /proxied/k HTTP/1.1\r\nHost: store.test\r\nX-Forwarded-For: 203.0.113.1\r\n\r\n"
+            assert through_proxy(store, address, asked) == status
+
+
+def through_proxy(store: Store, address: str, asked: bytes) -> int:
+    with connect(store) as wire:
+        header = f"PROXY TCP4 {address} 192.0.2.1 40000 443\r\n".encode()
+        return int(wire.send(header + asked).response().status)
 
 
 def test_a_presigned_url_is_judged_as_one(store: Store, other: Person, bucket: str) -> None:
