@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-HEAD = "0002"  # what this release reads and writes
+HEAD = "0008"  # what this release reads and writes
 STAMP = "INSERT INTO alembic_version (version_num) VALUES (?)"
 
 
