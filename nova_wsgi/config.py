@@ -45,11 +45,20 @@ class Section:
     """Options that belong together: a heading in ``--help`` and in the sample file.
 
     ``group`` is the ini section they stand in; flags of other groups than DEFAULT begin with the group's name.
+    A *family* has as many ini sections as the files have of ``[KIND:SOME_NAME]``: its group is ``KIND:NAME``, it has no
+    flags and no variables, and :func:`read_family` tells what there is. ``note`` explains it in the sample file.
     """
 
     title: str
     options: Sequence[cfg.Opt]
     group: str = DEFAULT_GROUP
+    is_family: bool = False
+    note: str = ""
+
+    @property
+    def prefix(self) -> str:
+        """What the names of a family's ini sections begin with."""
+        return self.group.partition(":")[0] + ":"
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,6 +142,7 @@ class Config(cfg.ConfigOpts):
         super().__init__()
         self.program = program
         self._declared = list(_declared(sections))
+        self._families = [section for section in sections if section.is_family]
         self._files: list[str] = []
         self._directories: list[str] = []
         for declared in self._declared:
@@ -217,6 +227,31 @@ class Config(cfg.ConfigOpts):
             values = content.get(declared.group, {}).get(declared.option.dest, ())
             for value in values if declared.option.multi else values[-1:]:
                 declared.check(value, f"{path}: [{declared.group}] {declared.option.dest}")
+        for family in self._families:
+            for group in content:
+                if group.startswith(family.prefix):
+                    _check_member(family, group, content[group], path)
+
+
+def _check_member(family: Section, group: str, values: Mapping[str, Sequence[str]], path: str) -> None:
+    """Check one ini section of a family: there what is no option is a mistake, since nothing else could read it."""
+    if group == family.prefix:
+        raise ConfigError(f"{path}: [{group}]: the section has no name")
+    known = {option.dest: _Declared(option, group) for option in family.options}
+    for name, given in values.items():
+        if name not in known:
+            raise ConfigError(f"{path}: [{group}] {name}: no such option; there are {', '.join(known)}")
+        known[name].check(given[-1], f"{path}: [{group}] {name}")
+
+
+def read_family(conf: cfg.ConfigOpts, family: Section) -> dict[str, Mapping[str, Any]]:
+    """The ini sections of a family by name, in the order of their names, each with the values of its options."""
+    found: dict[str, Mapping[str, Any]] = {}
+    for group in conf.list_all_sections():
+        if group.startswith(family.prefix):
+            conf.register_opts(family.options, group)
+            found[group[len(family.prefix) :]] = conf[group]
+    return found
 
 
 def load(
@@ -263,10 +298,13 @@ def render_sample(sections: Sequence[Section], *, program: str) -> str:
     )  # fmt: skip
     groups = list(dict.fromkeys(section.group for section in sections))
     for group in sorted(groups, key=lambda name: name != DEFAULT_GROUP):
-        lines += ["", f"[{group}]"]
+        is_family = any(section.is_family for section in sections if section.group == group)
+        lines += ["", f"{'#' if is_family else ''}[{group}]"]
         for section in sections:
             if section.group == group:
                 lines += ["", f"# ---- {section.title} " + "-" * max(4, 90 - len(section.title))]
+                if section.note:
+                    lines += ["", *textwrap.wrap(section.note, width=100, initial_indent="# ", subsequent_indent="# ")]
                 for option in section.options:
                     lines += ["", *_sample_lines(_Declared(option, group))]
     return "\n".join(lines) + "\n"
@@ -324,6 +362,8 @@ def _make_parser(sections: Sequence[Section], *, program: str, version: str, des
     general.add_argument("--config-dir", action="append", metavar="DIR",
                          help="Read every *.conf file of this directory, in order, after the files.")  # fmt: skip
     for section in sections:
+        if section.is_family:
+            continue
         container = parser.add_argument_group(section.title)
         for option in section.options:
             _add_flag(container, _Declared(option, section.group))
@@ -386,7 +426,7 @@ def _given(declared: _Declared, arguments: Mapping[str, Any], environ: Mapping[s
 
 def _declared(sections: Sequence[Section]) -> Iterator[_Declared]:
     for section in sections:
-        for option in section.options:
+        for option in () if section.is_family else section.options:
             yield _Declared(option, section.group)
 
 

@@ -8,6 +8,8 @@ Laws:
 - Native threads never touch a green lock, a green socket or ``logging``: they compute, and hand the outcome back.
 - A greenthread that needs a blocking call gives it to a native thread (:func:`run_native`, :class:`Lane`) and waits
   for the :class:`Completion`; many completions made ready together cost one wake-up of the hub.
+- Once an outcome is delivered, the thread that made it holds nothing of it, nor of its call: whoever waited goes on at
+  once, and a thread may wait long for its next turn, with buffers that were to be free by then.
 - After ``os.fork()`` the child calls :func:`after_fork` first: it shares nothing with its parent's hub or threads.
 """
 
@@ -204,6 +206,12 @@ class _Bridge:
         self._outcomes.extend(outcomes)
         os.eventfd_write(self._fd, 1)
 
+    def hand_over(self, outcomes: deque[tuple[Completion[Any], Any, BaseException | None]]) -> None:
+        """The same, and ``outcomes`` is empty before a waiter can run: the calling thread keeps none alive."""
+        while outcomes:
+            self._outcomes.append(outcomes.popleft())
+        os.eventfd_write(self._fd, 1)
+
     def close(self) -> None:
         """In a forked child: let go of the parent's descriptor."""
         os.close(self._fd)
@@ -293,6 +301,7 @@ class Lane(Generic[T, R]):
                     for job in batch:
                         job.error = error
                 self._bridge.deliver([(job.completion, job.result, job.error) for job in batch])
+                batch.clear()
             if last:
                 self._bridge.deliver([(self._stopped, None, None)])
                 return
@@ -346,13 +355,18 @@ class _NativePool:
             if job is None:
                 self._bridge.deliver([(self._ends.pop(), None, None)])
                 return
-            completion, call, args = job
-            try:
-                outcome = (completion, call(*args), None)
-            except BaseException as error:  # noqa: BLE001  it belongs to the caller, who raises it from wait()
-                outcome = (completion, None, error)  # type: ignore[assignment]
-            self._bridge.deliver([outcome])
-            del completion, call, args, outcome, job
+            outcomes = deque((_find_outcome(*job),))
+            del job
+            self._bridge.hand_over(outcomes)
+
+
+def _find_outcome(
+    completion: Completion[T], call: Callable[..., T], args: tuple[Any, ...]
+) -> tuple[Completion[T], T | None, BaseException | None]:
+    try:
+        return completion, call(*args), None
+    except BaseException as error:  # noqa: BLE001  it belongs to the caller, who raises it from wait()
+        return completion, None, error
 
 
 _pool: _NativePool | None = None

@@ -19,9 +19,8 @@ from __future__ import annotations
 import logging
 import uuid
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from time import monotonic
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from nova_wsgi import green, proxy_protocol
 
@@ -46,9 +45,11 @@ PIPELINE_TURN: Final = 8  # pipelined requests answered before others get their 
 
 FinishHook = Callable[[dict[str, Any], "Finished"], None]
 
+# What logs and metrics read of a request that was refused before these were known of it.
+UNPARSED: Final = {"REQUEST_METHOD": "-", "RAW_PATH_INFO": "-", "PATH_INFO": "-", "QUERY_STRING": ""}
 
-@dataclass(frozen=True, slots=True)
-class Finished:
+
+class Finished(NamedTuple):
     """How a request ended, for the hooks in ``environ['nova.finish_hooks']``.
 
     ``status`` is 0 when the client left before there was one. ``bytes_sent`` and ``bytes_received`` count bodies,
@@ -114,7 +115,7 @@ class HttpProtocol(eventlet.wsgi.HttpProtocol):  # type: ignore[misc]  # eventle
         except Exception:  # a fault of the server's own: it must not take the greenthread's other connections along
             LOG.exception("%s: connection with %s broken by an error", self.server.name, self.remote_addr)
             self.abort()
-        except BaseException:
+        except BaseException:  # a kill, an interrupt: the client must not wait for an answer that nobody gives
             self.abort()
             raise
 
@@ -169,8 +170,7 @@ class HttpProtocol(eventlet.wsgi.HttpProtocol):  # type: ignore[misc]  # eventle
             self.close()
 
     def _refuse_late(self) -> None:
-        error = RequestTimeout("the header block did not arrive in time")
-        self._refuse(error.status, error.reason, error.hint)
+        self._refuse_unserved(RequestTimeout("the header block did not arrive in time"), {})
         self.finish()
 
     # -- requests -------------------------------------------------------------------------------------------------
@@ -197,7 +197,7 @@ class HttpProtocol(eventlet.wsgi.HttpProtocol):  # type: ignore[misc]  # eventle
             try:
                 end = find_head_end(buffer, self._scanned, limits)
             except RequestError as error:
-                self._refuse(error.status, error.reason, error.hint)
+                self._refuse_unserved(error, {})
                 return False
             if end < 0:
                 self._scanned = len(buffer)
@@ -245,19 +245,22 @@ class HttpProtocol(eventlet.wsgi.HttpProtocol):  # type: ignore[misc]  # eventle
             framing = parse_head(head, environ, server.limits)
             body = self._open_body(framing)
         except RequestError as error:
-            self._refuse(error.status, error.reason, error.hint, environ)
+            self._refuse_unserved(error, environ)
             return
         if server.in_flight >= server.limits.requests_in_flight_max:
-            self._refuse_busy(ServiceBusy(retry_after_s=server.limits.retry_after_s), environ)
+            self._refuse_unserved(ServiceBusy(retry_after_s=server.limits.retry_after_s), environ)
             self._has_unread = not body.ended
             return
         hooks: list[FinishHook] = []
+        added_headers: list[tuple[str, str]] = []
         environ["wsgi.input"] = body
         environ["nova.finish_hooks"] = hooks
+        environ["nova.added_headers"] = added_headers
         writer = ResponseWriter(
             connection,
             server.tail,
             body,
+            added_headers,
             keep_alive=framing.keep_alive and self._may_keep(),
             is_1_1=framing.is_1_1,
             is_head=environ["REQUEST_METHOD"] == "HEAD",
@@ -388,6 +391,20 @@ class HttpProtocol(eventlet.wsgi.HttpProtocol):  # type: ignore[misc]  # eventle
             return writer, False
         return writer, True
 
+    def _refuse_unserved(self, error: RequestError | ServiceBusy, environ: dict[str, Any]) -> None:
+        """Answer what no application gets to see, and tell those of its filters that want to know of every request.
+
+        ``environ`` has what was parsed of the request, perhaps nothing.
+        """
+        began = monotonic()
+        environ = {**UNPARSED, **self.get_environ(), **environ, "nova.request_id": uuid.uuid4().hex}
+        if isinstance(error, ServiceBusy):
+            writer, is_whole = self._refuse_busy(error, environ)
+        else:
+            writer, is_whole = self._refuse(error.status, error.reason, error.hint, environ)
+        hooks = getattr(self.server.app, "refusal_hooks", ())
+        _run_hooks(hooks, environ, _summarize(began, writer, NO_BODY, is_whole))
+
     def _refuse_busy(self, busy: ServiceBusy, environ: dict[str, Any]) -> tuple[ResponseWriter, bool]:
         retry_after = ("Retry-After", str(busy.retry_after_s))
         return self._refuse(503, "Service Unavailable", busy.hint, environ, [retry_after])
@@ -454,17 +471,11 @@ def _escape_name(value: str) -> str:
 
 def _summarize(began: float, writer: ResponseWriter, body: Body, is_whole: bool) -> Finished:
     now = monotonic()
-    return Finished(
-        status=writer.status,
-        bytes_sent=writer.bytes_sent,
-        bytes_received=body.received,
-        duration_s=now - began,
-        first_byte_s=(writer.first_byte_at or now) - began,
-        aborted=not is_whole,
-    )
+    first_byte_s = (writer.first_byte_at or now) - began
+    return Finished(writer.status, writer.bytes_sent, body.received, now - began, first_byte_s, not is_whole)
 
 
-def _run_hooks(hooks: list[FinishHook], environ: dict[str, Any], finished: Finished) -> None:
+def _run_hooks(hooks: Iterable[FinishHook], environ: dict[str, Any], finished: Finished) -> None:
     for hook in hooks:
         try:
             hook(environ, finished)

@@ -14,7 +14,6 @@ Laws:
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
 from typing import Any, Final
 from urllib.parse import unquote_to_bytes
 
@@ -43,9 +42,12 @@ _CONTENT_LENGTH_DIGITS_MAX = 18  # any real length, and no number that a 64-bit 
 _METHODS = frozenset(("GET", "HEAD", "PUT", "POST", "DELETE", "OPTIONS", "PATCH"))  # PERF: known to be tokens
 _SINGLE = frozenset(("HTTP_HOST", "CONTENT_LENGTH", "HTTP_TRANSFER_ENCODING"))  # twice is a fault of framing
 
-# Field name as sent -> environ key; "" for a name that has none. Bounded, because clients choose the names.
-_KEYS_MAX = 2048
-_keys: dict[str, str] = {}
+# Field name as sent -> its lower-case spelling, and its environ key ("" for a name that has none). Bounded, because
+# clients choose the names; and hosts that were found to be well formed.
+_NAMES_MAX = 2048
+_names: dict[str, tuple[str, str]] = {}
+_HOSTS_MAX = 256
+_hosts: set[str] = set()
 
 
 class Framing:
@@ -104,15 +106,15 @@ def parse_head(head: bytes, environ: dict[str, Any], limits: HttpLimits) -> Fram
     """Judge a header block (without its final CRLF CRLF) and put its CGI keys into ``environ``.
 
     Sets REQUEST_METHOD, RAW_PATH_INFO, PATH_INFO, QUERY_STRING, SERVER_PROTOCOL, CONTENT_TYPE, CONTENT_LENGTH,
-    ``HTTP_*`` and ``headers_raw``: the fields as sent, a list of (name, value) in order. Names with an underscore are
-    only there: as environ keys they could not be told from those with a dash.
+    ``HTTP_*`` and ``nova.headers``: the fields' values by lower-case name, those of a repeated one joined with a comma.
+    Names with an underscore are only there: as environ keys they could not be told from those with a dash.
 
     Raises a RequestError: BadRequest, HeadersTooLarge, UnsupportedTransferEncoding or
     VersionNotSupported.
     """
     lines = split_block(head, limits)
     version = _parse_request_line(lines[0], environ)
-    environ["headers_raw"] = _parse_fields(lines, environ)
+    environ["nova.headers"] = _parse_fields(lines, environ)
     return _frame(version, environ)
 
 
@@ -180,28 +182,30 @@ def _parse_other_target(method: str, target: str, environ: dict[str, Any]) -> tu
 # -- the fields ---------------------------------------------------------------------------------------------------
 
 
-def _parse_fields(lines: Sequence[str], environ: dict[str, Any]) -> list[tuple[str, str]]:
-    """Put the field lines (all but the first of ``lines``) into ``environ``; return them as (name, value)."""
-    fields = []
-    keys = _keys
-    for line in lines[1:]:
+def _parse_fields(lines: list[str], environ: dict[str, Any]) -> dict[str, str]:
+    """Put the field lines (all but the first of ``lines``) into ``environ``; return them by lower-case name."""
+    headers: dict[str, str] = {}
+    names = _names
+    del lines[0]
+    for line in lines:
         name, colon, value = line.partition(":")
-        key = keys.get(name)
-        if key is None:
-            key = _learn_key(name)
+        lower, key = names.get(name) or _learn_name(name)
         if not colon:
             raise BadRequest("a header field without a colon")
         value = value.strip(" \t")
-        fields.append((name, value))
-        if key in environ:
-            value = _combine(key, environ[key], value)
-        environ[key] = value
-    environ.pop("", None)
-    return fields
+        if lower in headers:
+            if key:
+                environ[key] = _combine(key, environ[key], value)
+            headers[lower] += "," + value
+            continue
+        headers[lower] = value
+        if key:
+            environ[key] = value
+    return headers
 
 
-def _learn_key(name: str) -> str:
-    """Check a field name and find its environ key. A folded line and ``Name :`` have names that are no tokens."""
+def _learn_name(name: str) -> tuple[str, str]:
+    """Check a field name and find its spellings. A folded line and ``Name :`` have names that are no tokens."""
     check_field_name(name)
     if "_" in name:
         key = ""
@@ -209,9 +213,9 @@ def _learn_key(name: str) -> str:
         key = name.upper().replace("-", "_")
         if key not in ("CONTENT_TYPE", "CONTENT_LENGTH"):
             key = "HTTP_" + key
-    if len(_keys) < _KEYS_MAX:
-        _keys[name] = key
-    return key
+    if len(_names) < _NAMES_MAX:
+        _names[name] = name.lower(), key
+    return name.lower(), key
 
 
 def check_field_name(name: str) -> None:
@@ -244,7 +248,8 @@ def _frame(version: str, environ: dict[str, Any]) -> Framing:
     expects = False
     # RFC 9110 10.1.1: an expectation in an HTTP/1.0 request is ignored; one that is not known may be, and is, because
     # clients of S3 send such.
-    if is_1_1 and environ.get("HTTP_EXPECT", "").lower() == "100-continue":
+    expectation = environ.get("HTTP_EXPECT")
+    if expectation is not None and is_1_1 and expectation.lower() == "100-continue":
         expects = body_length != 0
     return Framing(body_length, keep_alive, is_1_1, expects)
 
@@ -255,8 +260,11 @@ def _check_host(is_1_1: bool, environ: dict[str, Any]) -> None:
     if host is None:
         if is_1_1:
             raise BadRequest("an HTTP/1.1 request has a Host field")
-    elif not _HOST.fullmatch(host):
-        raise BadRequest("the Host field is not a host and port")
+    elif host not in _hosts:
+        if not _HOST.fullmatch(host):
+            raise BadRequest("the Host field is not a host and port")
+        if len(_hosts) < _HOSTS_MAX and len(host) < _HOSTS_MAX:
+            _hosts.add(host)
     authority = environ.pop("nova.target_authority", None)
     if authority is not None:
         if not _HOST.fullmatch(authority):

@@ -93,6 +93,7 @@ class ResponseWriter:
     """
 
     __slots__ = (
+        "_added",
         "_chunked",
         "_connection",
         "_fields",
@@ -116,6 +117,7 @@ class ResponseWriter:
         connection: Connection,
         tail: HeaderTail,
         request_body: Body,
+        added_headers: Sequence[tuple[str, str]] = (),
         *,
         keep_alive: bool,
         is_1_1: bool,
@@ -124,6 +126,7 @@ class ResponseWriter:
         self._connection = connection
         self._tail = tail
         self._request_body = request_body
+        self._added = added_headers  # what filters have put into environ["nova.added_headers"]
         self._is_1_1 = is_1_1
         self._is_head = is_head
         self.keep_alive = keep_alive
@@ -167,7 +170,7 @@ class ResponseWriter:
         self.status = _statuses.get(status) or _check_status(status)
         self._given = 0
         self._length = None
-        self._fields = self._render(status, headers)
+        self._fields = self._render(status, [*headers, *self._added] if self._added else headers)
         return self.write
 
     def write(self, data: bytes) -> None:

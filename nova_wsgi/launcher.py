@@ -12,6 +12,7 @@ What a signal does, here and in a worker (where the parent decides, see :mod:`no
 
 from __future__ import annotations
 
+import gc
 import logging
 import signal
 import time
@@ -36,6 +37,7 @@ from nova_wsgi.workers import Supervisor
 log = logging.getLogger(__name__)
 
 BEAT_MAX_S = 1.0  # a heartbeat at least this often: what a stuck process is recognised by
+GC_YOUNG_MAX = 10_000  # objects made since the last look at the young: a few MB at most, if all were cycles
 UNDERTAKER_GRACE_S = 3.0  # after the deadline, for a hub so stuck that it cannot even see the deadline
 
 
@@ -99,7 +101,7 @@ class Launcher:
             raise ConfigError(f"{service.topic}: {workers} workers cannot serve")
         try:
             service.prepare()
-        except BaseException:
+        except BaseException:  # an interrupt too: the sockets of the services before it are bound
             self.release()
             raise
         self._launched.append(Launched(service, workers))
@@ -126,6 +128,15 @@ class Launcher:
         """Let go of the sockets of everything launched so far."""
         for launched in self._launched:
             launched.service.release()
+
+
+def _relax_collector() -> None:
+    """Have the garbage collector look less often.
+
+    PERF: requests leave hardly a cycle, but their objects count: at Python's 700 of them between two looks, collecting took
+    4 to 5 % of a PUT's time.
+    """
+    gc.set_threshold(GC_YOUNG_MAX, 20, 20)
 
 
 def _serve_as_worker(conf: Config, service: Service, voice: WorkerVoice, signals: SignalQueue) -> int:
@@ -343,6 +354,7 @@ class Runner:
         if self._stopping:
             green.spawn(self._stop_services)
             return
+        _relax_collector()
         for tell in self._on_ready:
             tell()
         self._voice.ready()

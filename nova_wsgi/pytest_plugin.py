@@ -1,4 +1,4 @@
-"""The pytest fixtures of :mod:`nova_wsgi.testing`.
+"""The pytest fixtures of :mod:`nova_wsgi.testing`; and processes end at once, not softly, when a test has failed.
 
 pytest loads this in every run where the package is installed, before any conftest can patch: it imports pytest alone,
 and what a fixture needs is imported when a test asks for it.
@@ -6,6 +6,7 @@ and what a fixture needs is imported when a test asks for it.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
@@ -35,3 +36,16 @@ def live_server() -> Iterator[Callable[..., LiveServer]]:
             return servers.enter_context(LiveServer(*arguments, **settings))
 
         yield start
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_makereport(call: pytest.CallInfo[None]) -> None:
+    """Abandon the processes that run when a test fails: fixtures do not see its error, and would wait for its leavings.
+
+    A teardown that fails abandons them too: those below it need not end softly any more. A skip is no failure.
+    """
+    if call.excinfo is None or call.excinfo.errisinstance(pytest.skip.Exception):
+        return
+    processes = sys.modules.get("nova_wsgi.testing.processes")  # where it was not imported, nothing runs
+    if processes is not None:
+        processes.LiveServer.abandon_all()

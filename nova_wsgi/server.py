@@ -63,7 +63,8 @@ class HttpServer(eventlet.wsgi.Server):  # type: ignore[misc]  # eventlet has no
     """Serves a WSGI application on a listening socket.
 
     :param sock: a listening stream socket, TCP or unix; several processes may share it.
-    :param app: the WSGI application; see :meth:`replace_app`.
+    :param app: the WSGI application; see :meth:`replace_app`. Its attribute ``refusal_hooks``, if it has one, are finish
+        hooks that run for the requests that the server refuses before it.
     :param limits: what clients may send, hold and delay.
     :param name: what the log calls this server.
     :param tls: a server-side context, or None for plain HTTP; see :meth:`replace_tls`.

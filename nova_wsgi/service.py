@@ -22,8 +22,8 @@ import socket
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterable, Mapping
-from typing import Any, Literal, Self
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, Literal, NamedTuple, Self
 
 from oslo_config import cfg
 
@@ -31,6 +31,7 @@ from nova_wsgi import compose, green, sockets
 from nova_wsgi.errors import ConfigError
 from nova_wsgi.loopingcall import FixedInterval, LoopingCall
 from nova_wsgi.manager import Calls, Environ, Manager, StartResponse, composing, load_manager_class
+from nova_wsgi.middleware.finish import FinishHook, observing
 from nova_wsgi.middleware.metrics import shared_counters
 from nova_wsgi.periodic import Leases, PeriodicTasks, host_leases
 from nova_wsgi.server import HttpServer
@@ -105,7 +106,7 @@ class Service:
         self._enter("starting")
         try:
             self._open()
-        except BaseException:
+        except BaseException:  # an interrupt too: whoever asks must not be told that it still starts
             self._enter("down")
             raise
         self.started_at = time.time()
@@ -154,7 +155,7 @@ class Service:
         for reporter in self.reporters:
             try:
                 reporter(self)
-            except Exception:
+            except Exception:  # a reporter is a bystander: the service goes on, and the other reporters too
                 log.exception("%s: a heartbeat failed", self.topic)
 
     def in_flight(self) -> list[tuple[str, float]]:
@@ -200,10 +201,10 @@ class Service:
 class Generation:
     """Managers, and the apps composed with them, that come up, work and go down together."""
 
-    def __init__(self, managers: list[Manager], apps: Mapping[str, compose.WSGIApplication] | None = None) -> None:
+    def __init__(self, managers: list[Manager], apps: Mapping[str, _Composed] | None = None) -> None:
         self.managers = managers
         self.calls = Calls()
-        self.apps = {name: _Gate(app, self.calls) for name, app in (apps or {}).items()}
+        self.apps = {name: _Gate(composed, self.calls) for name, composed in (apps or {}).items()}
         self.tasks: PeriodicTasks | None = None
         self._opened: list[Manager] = []
 
@@ -213,7 +214,7 @@ class Generation:
             for manager in self.managers:
                 manager.init_host()
                 self._opened.append(manager)
-        except BaseException:
+        except BaseException:  # a hard stop too: the managers that came up hold files and locks
             self._clean_up()
             raise
 
@@ -253,17 +254,24 @@ class Generation:
             manager = self._opened.pop()
             try:
                 manager.cleanup_host()
-            except Exception:
+            except Exception:  # the other managers must be cleaned up too
                 log.exception("%s.cleanup_host failed", type(manager).__name__)
+
+
+class _Composed(NamedTuple):
+    """An application, and the hooks of its filters for requests that the server refuses before it."""
+
+    app: compose.WSGIApplication
+    refusal_hooks: Sequence[FinishHook]
 
 
 class _Gate:
     """Counts the requests inside one generation's app, each until its last byte was handed to the socket."""
 
-    __slots__ = ("_app", "_calls")
+    __slots__ = ("_app", "_calls", "refusal_hooks")
 
-    def __init__(self, app: compose.WSGIApplication, calls: Calls) -> None:
-        self._app = app
+    def __init__(self, composed: _Composed, calls: Calls) -> None:
+        self._app, self.refusal_hooks = composed
         self._calls = calls
 
     def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
@@ -271,7 +279,7 @@ class _Gate:
         token = calls.begin(environ)
         hooks = environ.get(FINISH_HOOKS)
         if hooks is not None:
-            hooks.append(lambda *_: calls.end(token))
+            hooks.append(lambda _environ, _finished: calls.end(token))
             return self._app(environ, start_response)
         try:  # a server that has no hooks: what follows the call is its own business
             return self._app(environ, start_response)
@@ -328,7 +336,7 @@ class WsgiService(Service):
                 if listener.tls is not None:
                     listener.tls.context()  # a bad certificate is told now, not by each worker
                 log.info("%s listens on %s%s", api, listener.url, " (inherited)" if listener.inherited else "")
-        except BaseException:
+        except BaseException:  # an interrupt too: half of the listeners are of no use
             self.release()
             raise
 
@@ -391,11 +399,12 @@ class WsgiService(Service):
             apps = {api: self._build(api) for api in self.apis}
         return Generation(managers, apps)
 
-    def _build(self, api: str) -> compose.WSGIApplication:
-        if api in self._builders:
-            return self._builders[api]()
-        path = self.conf.api_paste_config
-        return compose.load_app(self.conf.find_file(path) or path, api)
+    def _build(self, api: str) -> _Composed:
+        with observing() as hooks:
+            if api in self._builders:
+                return _Composed(self._builders[api](), hooks)
+            path = self.conf.api_paste_config
+            return _Composed(compose.load_app(self.conf.find_file(path) or path, api), hooks)
 
     def _retire(self, old: Generation, fresh: Generation) -> None:
         """After a reload: periodic tasks never run in both; the old Managers go down after their last request."""

@@ -70,7 +70,8 @@ def http_section() -> Section:
             cfg.ListOpt(
                 "proxy_protocol_networks", default=[], metavar="NET,NET",
                 help="Networks (10.0.0.0/8) of the proxies that begin each connection with a PROXY protocol header;"
-                " their word on the client's address is taken, nobody else's.",
+                " their word on the client's address is taken, nobody else's. Headers of HTTP proxies (X-Forwarded-For) are"
+                " not read here but by the filter proxy of the paste ini, which has networks of its own.",
             ),
             *(_limit_option(name, field, text) for name, (field, text) in _LIMITS.items()),
         ),

@@ -86,7 +86,7 @@ class SystemService(Service):
             self._dispatcher = Dispatcher(manager)
             self._transport = self._given_transport or open_transport(self.conf)
             self._consumer = self._listen()
-        except BaseException:
+        except BaseException:  # a hard stop too: the Manager came up, and holds files and locks
             self._own.close(time.monotonic())
             raise
         if not self._consumer.wait_ready(READY_WAIT_S):

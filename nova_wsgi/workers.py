@@ -43,7 +43,6 @@ log = logging.getLogger(__name__)
 NAP_MAX_S = 1.0  # how often heartbeats are looked at
 ABORT_GRACE_S = 2.0  # for a stuck worker to write its stacks after SIGABRT
 HARD_GRACE_S = 1.0  # between a hard stop's SIGQUIT and SIGKILL
-UNFIT_GRACE_S = 5.0  # the same when a start has failed: the others may just be starting, and are in nobody's way
 SOFT_GRACE_S = 2.0  # a worker keeps the deadline itself; this much later it is killed
 BACKOFF_FIRST_S = 0.5
 BACKOFF_MAX_S = 30.0
@@ -458,7 +457,7 @@ class Supervisor:
         self._notifier.stopping()
         self._release()
         for other in self._workers.values():
-            other.ask_to_stop(kill_at=time.monotonic() + UNFIT_GRACE_S)
+            other.ask_to_stop(kill_at=time.monotonic() + HARD_GRACE_S)
 
     # -- judge --------------------------------------------------------------------------------------------------
 
@@ -467,7 +466,8 @@ class Supervisor:
         now = time.monotonic()
         for worker in self._workers.values():
             if worker.kill_at is not None and now >= worker.kill_at:
-                log.error("%s is killed: it did not end by itself", worker)
+                # One that is still starting sees the signal when it has started: that it did not end is no fault.
+                log.log(logging.ERROR if worker.ready else logging.DEBUG, "%s is killed: it did not end", worker)
                 worker.kill_at = None
                 worker.tell(signal.SIGKILL)
             elif not worker.aborted and now >= self._judge_from and self._is_stuck(worker, now):

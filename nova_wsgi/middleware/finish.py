@@ -1,5 +1,8 @@
 """Finish hooks under a WSGI server that knows none.
 
+Some requests never reach a filter: the server refuses them (a head that is none, one that comes too late, one too many).
+A filter that wants to know how each request ended says so with :func:`observe` when it is made.
+
 Our own server puts a list at ``environ['nova.finish_hooks']`` and runs what it finds there after the last byte; the
 filters only append to it. Where the key is absent, the outermost filter calls :func:`call_with_hooks`, which makes the
 list and wraps the response once for all filters below; they find the list and know no difference.
@@ -10,6 +13,8 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 
 from nova_wsgi.response import close_body
@@ -24,6 +29,26 @@ FinishHook = Callable[["WSGIEnvironment", "Finished"], None]
 
 LOG = logging.getLogger(__name__)
 
+_observers: ContextVar[list[FinishHook] | None] = ContextVar("nova_wsgi.observers", default=None)
+
+
+@contextmanager
+def observing() -> Iterator[list[FinishHook]]:
+    """Collect the hooks of the filters that are made in this block: for the requests that no filter gets to see."""
+    hooks: list[FinishHook] = []
+    token = _observers.set(hooks)
+    try:
+        yield hooks
+    finally:
+        _observers.reset(token)
+
+
+def observe(hook: FinishHook) -> None:
+    """Have ``hook`` run for requests that are refused before the pipeline that is being composed; else nothing."""
+    hooks = _observers.get()
+    if hooks is not None:
+        hooks.append(hook)
+
 
 def call_with_hooks(app: WSGIApplication, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
     """Call ``app`` with a list of hooks in the environ; they run when the server closes the response's body."""
@@ -32,8 +57,7 @@ def call_with_hooks(app: WSGIApplication, environ: WSGIEnvironment, start_respon
     request = _ForeignRequest(environ, hooks)
     try:
         return request.body_of(app(environ, request.starter(start_response)))
-    except BaseException:
-        # Whatever it is, the server above has to deal with it; but counters of requests in flight must come down.
+    except BaseException:  # a kill too: the server above deals with it; counters of requests in flight must come down
         request.finish(aborted=True)
         raise
 

@@ -21,7 +21,7 @@ from bisect import bisect_left
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, NamedTuple, Self
 
-from nova_wsgi.middleware.finish import HOOKS, call_with_hooks
+from nova_wsgi.middleware.finish import HOOKS, call_with_hooks, observe
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
@@ -77,6 +77,7 @@ class SharedCounters:
         self._bytes = mmap.mmap(self._fd, size)
         self.cells = memoryview(self._bytes).cast("d")
         self._area: int | None = None
+        self._in_flight = -1  # the index of this process's cell for it; -1 until an area was taken
         self._rows: dict[Labels, int] = {}
         _every.add(self)
 
@@ -86,11 +87,15 @@ class SharedCounters:
 
     def begin(self) -> None:
         """Count a request in flight."""
-        self.cells[self._header() + IN_FLIGHT] += 1
+        if self._in_flight < 0:
+            self._header()
+        self.cells[self._in_flight] += 1
 
     def end(self) -> None:
         """Count it off."""
-        self.cells[self._header() + IN_FLIGHT] -= 1
+        if self._in_flight < 0:
+            self._header()
+        self.cells[self._in_flight] -= 1
 
     def totals(self) -> dict[Labels, list[float]]:
         """Every row, summed over the areas."""
@@ -124,6 +129,7 @@ class SharedCounters:
         self._area = next(free, self._workers_max)
         if self._area < self._workers_max:
             self.cells[self._area * self._area_cells + IN_FLIGHT] = 0  # its last owner died with requests in flight
+        self._in_flight = self._area * self._area_cells + IN_FLIGHT
         self._rows = dict(self._rows_of(self._area))
 
     def _lock(self, area: int) -> bool:
@@ -146,6 +152,7 @@ class SharedCounters:
     def detach(self) -> None:
         """In a forked child: the area is the parent's (its locks are, too)."""
         self._area = None
+        self._in_flight = -1
         self._rows = {}
 
     # -- rows
@@ -204,6 +211,7 @@ class Metrics:
         self._app = app
         self._api = api
         self._counters = counters or shared_counters()
+        observe(self._refused)
 
     @classmethod
     def filter_factory(cls, global_conf: Mapping[str, str], *, api: str) -> Callable[[WSGIApplication], Self]:
@@ -218,6 +226,11 @@ class Metrics:
         self._counters.begin()
         hooks.append(self._finished)
         return self._app(environ, start_response)
+
+    def _refused(self, environ: WSGIEnvironment, finished: Finished) -> None:
+        """Count a request that was refused before it came here."""
+        self._counters.begin()
+        self._finished(environ, finished)
 
     def _finished(self, environ: WSGIEnvironment, finished: Finished) -> None:
         counters = self._counters

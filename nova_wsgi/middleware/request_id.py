@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 
 WELL_FORMED = re.compile(r"[A-Za-z0-9_-]{8,64}", re.ASCII)  # no more: it goes into logs and headers as it is
 DEFAULT_HEADER = "X-Request-Id"
+ADDED_HEADERS = (
+    "nova.added_headers"  # our own server's list of headers to add to the response: no call to wrap for them
+)
 
 _process_part = ""
 _count = itertools.count()
@@ -81,6 +84,11 @@ class RequestId:
         request_id = self._given(environ) if self._trust else new_request_id()
         environ["nova.request_id"] = request_id
         logs.bind_request_id(request_id)
+        taken = environ.get(ADDED_HEADERS)
+        if taken is not None:
+            for name in self._response_headers:
+                taken.append((name, request_id))
+            return self._app(environ, start_response)
         added = [(name, request_id) for name in self._response_headers]
 
         def start(status: str, headers: list[tuple[str, str]], exc_info: Any = None, /) -> Callable[[bytes], object]:

@@ -196,7 +196,7 @@ class Database:
         except self._driver.failures:
             self._disconnect()  # which undoes the transaction too; the next call gets a sound connection
             raise
-        except BaseException:
+        except BaseException:  # whatever it is, no transaction may stay open on a connection that is used again
             connection.execute("ROLLBACK")
             raise
         return result
@@ -212,7 +212,7 @@ class Database:
         try:
             self._make_tables(connection)
             connection.execute(begin)
-        except BaseException:
+        except BaseException:  # whatever it is, a connection that never began is nobody's
             connection.close()
             raise
         self._connection = connection

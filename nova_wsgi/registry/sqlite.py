@@ -44,7 +44,7 @@ class SqliteDriver:
             _begin_wal(connection)
             connection.execute("PRAGMA synchronous = FULL")  # what an administrator disabled stays so
             self._identity = _identity(self.place)
-        except BaseException:
+        except BaseException:  # whatever it is, the caller gets no connection to close
             connection.close()
             raise
         return connection

@@ -116,7 +116,7 @@ class _Publisher:
         self._returned = False
         try:
             self._producer = Producer(self._connection.channel(), on_return=self._on_return)
-        except BaseException:
+        except BaseException:  # a timeout, a kill: the connection is made, and nobody else knows of it
             self.close(politely=False)
             raise
 

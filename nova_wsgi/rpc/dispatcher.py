@@ -85,7 +85,7 @@ def _run(method: _Method, message: Message) -> Reply:
         # The caller is told; of a cast nobody is, so the log is.
         log.log(logging.INFO if message.is_call else logging.WARNING, "%s failed: %s", message.method, error)
         return Reply(message.id, fault=Fault(type(error).__name__, str(error)))
-    except Exception as error:
+    except Exception as error:  # a fault of the method's: its caller is told, and the next message must be run
         log.exception("%s failed", message.method)
         return Reply(message.id, fault=Fault(type(error).__name__, str(error)))
 

@@ -64,7 +64,7 @@ class Delivery:
                 self._lost()
             else:
                 self._answer(reply)
-        except Exception:
+        except Exception:  # the method has run: that nobody hears of it must not end the one who takes messages
             log.exception("the end of %s cannot be told", self.message.method)
 
 

@@ -143,7 +143,7 @@ def _listen(directory: str) -> tuple[socket.socket, str]:
         os.chmod(unborn, 0o600)
         listening.listen(BACKLOG)
         os.rename(unborn, born)
-    except BaseException:
+    except BaseException:  # an interrupt too: a socket that nobody can find is of no use
         listening.close()
         remove(unborn)
         raise

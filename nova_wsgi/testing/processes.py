@@ -5,6 +5,8 @@ Laws:
 - Nothing sleeps for a fixed time: a condition is asked again until it holds or the deadline passes.
 - A program runs in a session of its own, and nothing of it outlives its LiveServer.
 - Its output goes to a file, so that it never blocks on us; a failure shows its last lines.
+- Where nothing has failed it is ended softly, so that a stop that hangs fails a test; after a failure at once: what the
+  test left half done would only be waited for, and the wait's TimeoutError hide why the test failed.
 """
 
 from __future__ import annotations
@@ -18,10 +20,11 @@ import socket
 import subprocess
 import tempfile
 import time
+import weakref
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Protocol, Self, TypeVar
+from typing import Any, ClassVar, Protocol, Self, TypeVar
 
 T = TypeVar("T")
 
@@ -158,7 +161,12 @@ class LiveServer:
     ``command`` is the argument list; ``ready`` says how to know that it is ready, by default as our own services tell
     it (:class:`Notified`); ``environ`` is added to this process's environment. Raises TimeoutError when it is not
     ready within ``start_timeout_s``, and ChildProcessError when it ends before; both show its output.
+
+    The end of a ``with`` is soft, and hard when an error ends the ``with`` or :meth:`abandon` was called: a fixture's
+    ``with`` does not see the error of its test, so the pytest plugin abandons all that run when a test has failed.
     """
+
+    _running: ClassVar[weakref.WeakSet[LiveServer]] = weakref.WeakSet()
 
     def __init__(
         self,
@@ -171,6 +179,7 @@ class LiveServer:
         stop_timeout_s: float = STOP_TIMEOUT_S,
     ) -> None:
         self.facts: dict[str, str] = {}
+        self._is_abandoned = False
         self._ready = ready or Notified()
         self._stop_timeout_s = stop_timeout_s
         environment = {**os.environ, "PYTHONUNBUFFERED": "1", **(environ or {})}
@@ -186,9 +195,10 @@ class LiveServer:
             cwd=cwd,
             start_new_session=True,
         )
+        self._running.add(self)
         try:
             self._wait_ready(start_timeout_s)
-        except BaseException:
+        except BaseException:  # an interrupt too: nothing may outlive a LiveServer that nobody has got
             self.kill()
             raise
 
@@ -291,6 +301,7 @@ class LiveServer:
 
     def kill(self) -> None:
         """End it and all its session at once. What it has written stays readable; a second call does nothing."""
+        self._running.discard(self)
         if self._output.closed:
             return
         with contextlib.suppress(ProcessLookupError):
@@ -300,13 +311,23 @@ class LiveServer:
         self._output.close()
         self._ready.close()
 
+    def abandon(self) -> None:
+        """It goes on, and the end of its ``with`` is a hard one."""
+        self._is_abandoned = True
+
+    @classmethod
+    def abandon_all(cls) -> None:
+        """Abandon all that run."""
+        for server in list(cls._running):
+            server.abandon()
+
     def __enter__(self) -> Self:
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        if kind is None:
+        if kind is None and not self._is_abandoned:
             self.stop()
         else:
             self.kill()

@@ -280,6 +280,66 @@ def test_a_sample_with_its_lines_uncommented_can_be_read(write):
 # -- commands, reload
 
 
+# -- families: as many sections of a kind as the files have ------------------------------------------------------------
+
+SHELVES = config.Section(
+    "Shelves",
+    (
+        cfg.StrOpt("place", default="here", help="Where it stands."),
+        cfg.IntOpt("boards", min=1, help="How many it has."),
+        cfg.BoolOpt("locked", default=False, help="Whether it is."),
+    ),
+    group="shelf:NAME",
+    is_family=True,
+    note="A section for each shelf.",
+)
+
+
+def load_shelves(write, text):
+    conf = config.load(
+        (*SECTIONS, SHELVES), program="nova-x", argv=["--config-file", write(text)], environ={"OS_SHELF__PLACE": "no"}
+    )
+    return {name: dict(section) for name, section in config.read_family(conf, SHELVES).items()}
+
+
+def test_a_family_has_as_many_sections_as_the_files(write):
+    assert load_shelves(write, "[DEFAULT]\nfast = true\n") == {}
+    assert load_shelves(
+        write, "[shelf:low]\nlocked = yes\n[shelf:a:b]\nplace = $level\nboards = 3\n[shelves]\nx = 1\n"
+    ) == {
+        "a:b": {"place": "info", "boards": 3, "locked": False},
+        "low": {"place": "here", "boards": None, "locked": True},
+    }
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("[shelf:low]\nplaec = x\n", "[shelf:low] plaec: no such option; there are place, boards, locked"),
+        ("[shelf:low]\nboards = 0\n", "[shelf:low] boards: '0' is not valid"),
+        ("[shelf:low]\nlocked = perhaps\n", "[shelf:low] locked: 'perhaps' is not valid: neither true nor false"),
+        ("[shelf:]\nboards = 1\n", "[shelf:]: the section has no name"),
+    ],
+)
+def test_a_mistake_in_a_section_of_a_family_is_one_line(write, text, told):
+    with pytest.raises(ConfigError) as caught:
+        load_shelves(write, text)
+    assert told in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_family_has_no_flags_and_is_explained_in_the_sample(capsys):
+    with pytest.raises(SystemExit):
+        config.load((*SECTIONS, SHELVES), program="nova-x", argv=["--help"], environ={})
+    assert "shelf" not in capsys.readouterr().out.lower()
+    with pytest.raises(ConfigError):
+        config.load((*SECTIONS, SHELVES), program="nova-x", argv=["--shelf:NAME-place", "x"], environ={})
+    sample = config.render_sample((*SECTIONS, SHELVES), program="nova-x")
+    assert "\n#[shelf:NAME]\n" in sample
+    assert "# A section for each shelf.\n" in sample
+    assert "\n#boards = <n>\n" in sample
+
+
 @pytest.mark.parametrize(
     ("argv", "options", "command"),
     [

@@ -4,6 +4,7 @@ import os
 import socket
 import subprocess
 import sys
+import weakref
 
 import pytest
 
@@ -98,3 +99,13 @@ print(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), green.run_native(lambda:
 def test_a_child_has_a_hub_of_its_own():
     done = subprocess.run([sys.executable, "-c", FORK], capture_output=True, text=True, timeout=20, check=True)
     assert done.stdout == "7 8\n"
+
+
+def test_what_was_handed_to_a_native_thread_is_free_when_its_outcome_is_there():
+    class Buffer:
+        pass
+
+    for _ in range(300):
+        outcome = green.submit_native(lambda given: [given], Buffer()).wait()
+        seen = weakref.ref(outcome.pop())
+        assert seen() is None

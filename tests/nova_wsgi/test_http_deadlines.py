@@ -70,6 +70,30 @@ def test_idle_connections_are_closed_without_a_word():
         assert server.connections == 0
 
 
+def test_a_head_that_comes_too_late_and_one_request_too_many_are_told_to_the_applications_hooks():
+    class Observed:
+        def __init__(self):
+            self.told = []
+            self.refusal_hooks = [lambda environ, finished: self.told.append((environ, finished))]
+
+        def __call__(self, environ, start_response):
+            return echo(environ, start_response)
+
+    app = Observed()
+    with serving(app, limits=limits(header_timeout_s=0.2)) as server, Client(server) as client:
+        client.send(b"GET / HT")
+        assert client.response().status == 408
+    with serving(app, limits=limits(requests_in_flight_max=0)) as server, Client(server) as client:
+        client.send(b"GET /full?x=1 HTTP/1.1\r\nHost: a\r\n\r\n")
+        assert client.response().status == 503
+    late, busy = app.told
+    assert (late[0]["REQUEST_METHOD"], late[0]["REMOTE_ADDR"], late[1].status) == ("-", "127.0.0.1", 408)
+    assert (busy[0]["RAW_PATH_INFO"], busy[0]["QUERY_STRING"], busy[1].status) == ("/full", "x=1", 503)
+    assert busy[1].bytes_sent > 0
+    assert not busy[1].aborted
+    assert late[0]["nova.request_id"] != busy[0]["nova.request_id"]
+
+
 def test_a_stalled_body_is_an_error_to_the_application_and_408_to_the_client():
     errors = []
 

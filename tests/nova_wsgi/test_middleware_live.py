@@ -1,9 +1,11 @@
 """The filters and apps in a real service of two workers, composed by an ini."""
 
+import contextlib
 import json
 import os
 import re
 import signal
+import socket
 import sys
 from pathlib import Path
 
@@ -77,6 +79,43 @@ def test_a_failure_is_logged_under_the_id_that_the_client_is_told(server):
     assert headers["x-request-id"] in body.decode()
     assert b"secret" not in body
     server.wait_for_output(rf"\[{headers['x-request-id']}\] KeyError: 'a secret'")
+
+
+REFUSED = {
+    "no request": (b"nonsense\r\n\r\n", 400, "-"),
+    "a bad header": (b"GET /worker?x=1 HTTP/1.1\r\nHost: a\r\nBad Name: 1\r\n\r\n", 400, "GET"),
+    "two lengths": (b"PUT /length HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n", 400, "PUT"),
+    "a target too long": (b"GET /" + b"a" * 20_000 + b" HTTP/1.1\r\n\r\n", 414, "-"),
+    "headers too large": (b"GET / HTTP/1.1\r\nHost: a\r\nX: " + b"a" * 300_000 + b"\r\n\r\n", 431, "-"),
+}
+
+
+@pytest.mark.parametrize(("raw", "status", "method"), REFUSED.values(), ids=list(REFUSED))
+def test_what_the_server_refuses_before_the_filters_is_logged_and_counted_too(server, raw, status, method):
+    operation = "OTHER" if method == "-" else method
+    name = f'nova_http_requests_total{{api="hello",operation="{operation}",status="4xx"}}'
+    before, seen = metric(server, name), len(server.output())
+    with socket.create_connection(("127.0.0.1", server.port), timeout=10) as sock:
+        with contextlib.suppress(ConnectionError):  # it answers before it has read all of it
+            sock.sendall(raw)
+        assert sock.recv(100).startswith(b"HTTP/1.1 %d " % status)
+
+    def logged():
+        lines = [line for line in server.output()[seen:].splitlines() if line.startswith('{"time"')]
+        return [fields for fields in map(json.loads, lines) if fields["status"] == status]
+
+    (fields,) = wait_until(logged, what="the line in the access log")
+    assert (fields["method"], fields["remote_addr"]) == (method, "127.0.0.1")
+    assert fields["request_id"]
+    wait_until(lambda: metric(server, name) == before + 1, what="the count")
+    assert metric(server, "nova_http_requests_in_flight") == 0
+
+
+def test_refusals_are_told_after_a_reload_too(server):
+    said = server.output().count("reloaded")
+    server.send_signal(signal.SIGHUP)
+    wait_until(lambda: server.output().count("reloaded") > said, what="the reload")
+    test_what_the_server_refuses_before_the_filters_is_logged_and_counted_too(server, *REFUSED["no request"])
 
 
 def test_a_body_above_the_handlers_bound_is_413(server):

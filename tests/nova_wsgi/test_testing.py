@@ -1,6 +1,7 @@
 """The test tools: what the client sends and checks, and processes with deadlines."""
 
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -343,6 +344,38 @@ def test_a_free_port_can_be_bound():
 def test_the_fixtures_make_clients_and_servers(wsgi_client, live_server):
     assert wsgi_client(echo).get("/").status == 200
     assert live_server(serve(), ready=Notified()).request("GET", "/x")[2] == b"/x"
+
+
+HELD_UP = """
+import sys, pytest
+from nova_wsgi.testing import LiveServer, LogLine
+
+DEAF = "import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('up', flush=True); signal.pause()"
+
+@pytest.fixture(scope="module")
+def server():
+    with LiveServer([sys.executable, "-S", "-c", DEAF], ready=LogLine("up"), stop_timeout_s=5) as running:
+        yield running
+
+def test_it(server):
+    {body}
+
+def test_another(server):
+    assert server.process.poll() is None
+"""
+
+
+@pytest.mark.parametrize(
+    ("body", "outcome"),
+    [("assert not 'what failed'", "1 failed, 1 passed"), ("pytest.skip('not here')", "1 passed, 1 skipped, 1 error")],
+)
+def test_a_server_of_a_failed_test_is_not_waited_for_and_one_that_hangs_is_told_otherwise(tmp_path, body, outcome):
+    path = tmp_path / "test_held_up.py"
+    path.write_text(HELD_UP.format(body=body))
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", path]
+    run = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=30, check=False)
+    assert re.search(rf"^{outcome} in ", run.stdout, re.MULTILINE), run.stdout
+    assert ("still running after 5 s" in run.stdout) == ("error" in outcome)
 
 
 def test_loading_the_plugin_imports_nothing_heavy():

@@ -153,7 +153,7 @@ def echo(environ: dict[str, Any], start_response: Any) -> list[bytes]:
     """Answers what it was asked, as JSON: environ (what is JSON), body, trailers."""
     body = environ["wsgi.input"].read()
     answer = {
-        "environ": {key: value for key, value in environ.items() if isinstance(value, str | list | bool | int)},
+        "environ": {key: value for key, value in environ.items() if isinstance(value, str | list | dict | bool | int)},
         "body": body.decode("latin-1"),
         "trailers": environ["wsgi.input"].trailers,
     }

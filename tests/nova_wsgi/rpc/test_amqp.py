@@ -116,7 +116,7 @@ def test_a_queue_that_is_removed_is_made_again(amqp):
 
 def test_heartbeats_go_on_while_a_handler_works_long(amqp, caplog):
     manager = Recorder()
-    amqp.heartbeat_s = 2  # RabbitMQ cuts off a connection that is silent for two to three times as long
+    amqp.heartbeat_s = 2  # the option's least; RabbitMQ cuts off who is silent for two to three times as long
     amqp.consumer(manager)
     opening = green.spawn_after(6.5, setattr, manager, "open_gate", True)
     assert amqp.client().call("wait", {"what": "long"}) == "waited"
