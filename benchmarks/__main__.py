@@ -1,133 +1,141 @@
-"""``make bench``: CPU time per request and bytes per second, as ratios to yardsticks measured in the same run."""
+"""``make bench``: the store and its yardsticks measured alternately, in one run; medians, ratios, and what must hold of them."""
 
 from __future__ import annotations
 
-from nova_wsgi import green
+import argparse
+import json
+import sys
+import tempfile
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from pathlib import Path
 
-green.patch()
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-import argparse  # noqa: E402
-import json  # noqa: E402
-import os  # noqa: E402
-import tempfile  # noqa: E402
-from collections.abc import Sequence  # noqa: E402
-from contextlib import ExitStack  # noqa: E402
-from pathlib import Path  # noqa: E402
-from typing import Any  # noqa: E402
+from benchmarks import plot, report, servers, workloads
+from benchmarks.lab import Lab, Settings
+from benchmarks.report import Result
+from benchmarks.row import Row
 
-import boto3  # noqa: E402
-from botocore.config import Config  # noqa: E402
-from rich.console import Console  # noqa: E402
-from rich.progress import Progress  # noqa: E402
-
-from benchmarks import servers  # noqa: E402
-from benchmarks.load import Request, curl_get, sign, wrk  # noqa: E402
-from benchmarks.report import Result, show  # noqa: E402
-
-KIB, MIB = 1024, 1024 * 1024
-BUCKET = "bench"
+TABLE_WIDTH = 160  # where the output is no terminal
 
 
-def client(url: str) -> Any:
-    """A boto3 client for the store."""
-    return boto3.client(
-        "s3", endpoint_url=url, region_name=servers.REGION, aws_access_key_id=servers.ACCESS_KEY,
-        aws_secret_access_key=servers.SECRET_KEY, config=Config(signature_version="s3v4"),
-    )  # fmt: skip
-
-
-def fill(s3: Any) -> None:
-    """What the workloads read."""
-    s3.create_bucket(Bucket=BUCKET)
-    for size in (1 * KIB, 4 * KIB, 128 * KIB):
-        s3.put_object(Bucket=BUCKET, Key=f"get/{size}", Body=b"x" * size)
-    s3.put_object(Bucket=BUCKET, Key="large", Body=os.urandom(64 * MIB))
-    for number in range(1000):
-        s3.put_object(Bucket=BUCKET, Key=f"list/{number:04}", Body=b"")
-
-
-def requests_of(name: str) -> Sequence[Request]:
-    """The requests of a small workload."""
-    body = b"y" * 4 * KIB
-    return {
-        "GET 4 KiB": [Request("GET", f"/{BUCKET}/get/{4 * KIB}")],
-        "PUT 4 KiB": [Request("PUT", f"/{BUCKET}/put/{number:03}", body) for number in range(200)],
-        "GET 128 KiB": [Request("GET", f"/{BUCKET}/get/{128 * KIB}")],
-        "LIST 1,000 keys": [Request("GET", f"/{BUCKET}?list-type=2&prefix=list%2F")],
-    }[name]
-
-
-# name -> the bound of its ratio to hello world's CPU, None where it is only told
-# (wrk waits for the body of a HEAD, so none is measured.)
-SMALL = {"GET 4 KiB": 1.0, "PUT 4 KiB": None, "GET 128 KiB": None, "LIST 1,000 keys": None}
-
-
-def main() -> None:
-    """Measure, print, and write the JSON."""
+def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
+    """The options."""
     parser = argparse.ArgumentParser(prog="make bench ARGS=...", description=__doc__)
-    parser.add_argument("--rounds", type=int, default=5, help="how often each pair is measured (default: 5)")
-    parser.add_argument("--seconds", type=int, default=3, help="how long each small load runs (default: 3)")
-    parser.add_argument("--connections", type=int, default=32, help="keep-alive connections of a load (default: 32)")
-    parser.add_argument("--workers", type=int, default=1, help="workers of the store (default: 1, as hello world has)")
+    parser.add_argument("--list", action="store_true", help="show the rows and their bounds, and exit")
+    parser.add_argument(
+        "--only", metavar="ROW,ROW", default="", help="these rows: names, or beginnings of them (get, list-1m)"
+    )
+    parser.add_argument("--all", action="store_true", help="every row, not only the short default set")
+    parser.add_argument(
+        "--rounds", type=int, default=3, help="how often every subject of a row is measured (default: 3)"
+    )
+    parser.add_argument("--seconds", type=int, default=1, help="how long a load runs in a round (default: 1)")
+    parser.add_argument(
+        "--connections", type=int, default=32, help="keep-alive connections of small loads (default: 32)"
+    )
+    parser.add_argument(
+        "--directory", metavar="DIR", help="where servers keep their state meanwhile (default: a temporary one)"
+    )
     parser.add_argument("--json", metavar="FILE", help="write every sample to this file")
-    options = parser.parse_args()
+    parser.add_argument("--markdown", metavar="FILE", help="write the tables as Markdown to this file")
+    parser.add_argument("--plot", metavar="FILE", help="draw the results into this PNG (extra `bench`)")
+    parser.add_argument("--check", action="store_true", help="exit with 1 when a bound does not hold")
+    return parser.parse_args(arguments)
+
+
+def main() -> int:
+    """Measure, print, write; the exit status."""
+    options = parse()
+    try:
+        rows = workloads.choose([term for term in options.only.split(",") if term], everything=options.all)
+    except workloads.UnknownRow as error:
+        print(f"no row is called {error}; --list shows them", file=sys.stderr)
+        return 2
+    if options.list:
+        show_rows(rows if options.only or options.all else workloads.ROWS)
+        return 0
+    servers.raise_file_limit()
+    results = run(rows, options)
+    write(results, options)
+    return 1 if options.check and report.missed(results) else 0
+
+
+def show_rows(rows: Sequence[Row]) -> None:
+    """Names, titles, bounds; a star marks the default set."""
+    for row in rows:
+        print(f"{'*' if row.is_default else ' '} {row.name:24} {row.title}")
+        for _, bound, *_ in report.bound_lines([Result(row.name, row.title, row.shows, row.bounds)]):
+            print(f"{'':27}{bound}")
+
+
+def run(rows: Sequence[Row], options: argparse.Namespace) -> list[Result]:
+    """Measure the rows, one after the other, each in rounds. What fails is told, and the others go on.
+
+    Ctrl-C ends the measuring; what was measured is kept.
+    """
     console = Console(stderr=True)
-    with ExitStack() as stack:
-        directory = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="nova-bench-")))
-        (directory / "state").mkdir()
-        store = stack.enter_context(servers.store(directory / "state", workers=options.workers))
-        s3 = client(store.url)
-        fill(s3)
-        # As many bytes under the same headers as a GET of 4 KiB.
-        answer = s3.get_object(Bucket=BUCKET, Key=f"get/{4 * KIB}")["ResponseMetadata"]["HTTPHeaders"]
-        headers = {name: value for name, value in answer.items() if name not in ("content-length", "date", "server")}
-        hello = stack.enter_context(servers.hello(4 * KIB, headers))
-        results = small(store, hello, options, console)
-        results.append(large(stack, s3, store, directory, options, console))
-    wide = Console()
-    show(results, wide if wide.is_terminal else Console(width=140))
-    if options.json:
-        Path(options.json).write_text(json.dumps([result.as_json() for result in results], indent=1))
-
-
-def small(store: servers.Server, hello: servers.Server, options: argparse.Namespace, console: Console) -> list[Result]:
-    """Small requests, store and hello world in turns."""
-    results = []
-    with Progress(console=console) as progress:
-        task = progress.add_task("small requests", total=len(SMALL) * options.rounds)
-        for name, bound in SMALL.items():
-            result = Result(name, "cpu", bound, yardstick_name="hello world 4 KiB")
-            for _ in range(options.rounds):
-                ours = [sign(store.url, request) for request in requests_of(name)]
-                theirs = [sign(hello.url, request) for request in requests_of(name)]
-                load = {"connections": options.connections, "seconds": options.seconds}
-                result.yardstick.append(wrk(hello, theirs, **load))
-                result.ours.append(wrk(store, ours, **load))
-                progress.advance(task)
-            results.append(result)
+    results: list[Result] = []
+    try:
+        with ExitStack() as stack:
+            measure_all(rows, options, console, stack, results)
+    except KeyboardInterrupt:
+        console.print("stopped; the rows so far:")
+    except (
+        OSError,
+        TimeoutError,
+    ) as error:  # a server that does not end as it should: the figures are there all the same
+        console.print(f"at the end: {error}", markup=False)
     return results
 
 
-def large(
-    stack: ExitStack, s3: Any, store: servers.Server, directory: Path, options: argparse.Namespace, console: Console
-) -> Result:
-    """A GET of 64 MiB beside nginx with sendfile on the same bytes."""
-    root = directory / "nginx"
-    (root / "www").mkdir(parents=True)
-    (root / "www" / "large").write_bytes(s3.get_object(Bucket=BUCKET, Key="large")["Body"].read())
-    root.chmod(0o755)
-    directory.chmod(0o755)
-    nginx = stack.enter_context(servers.nginx(root, workers=1))
-    url = s3.generate_presigned_url("get_object", Params={"Bucket": BUCKET, "Key": "large"})
-    result = Result("GET 64 MiB", "bytes", 0.7, yardstick_name="nginx sendfile")
-    with Progress(console=console) as progress:
-        task = progress.add_task("large bodies", total=options.rounds)
-        for _ in range(options.rounds):
-            result.yardstick.append(curl_get(nginx, f"{nginx.url}/large", times=10))
-            result.ours.append(curl_get(store, url, times=10))
-            progress.advance(task)
+def measure_all(
+    rows: Sequence[Row], options: argparse.Namespace, console: Console, stack: ExitStack, results: list[Result]
+) -> None:
+    """Append a Result for each row; servers, directory and progress bar live as long as ``stack``."""
+    parent = options.directory and str(Path(options.directory).absolute())
+    directory = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="nova-bench-", dir=parent)))
+    columns = (TextColumn("{task.description:32}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    progress = stack.enter_context(Progress(*columns, console=console, disable=not console.is_terminal))
+    task = progress.add_task("", total=len(rows) * options.rounds)
+    lab = Lab(Settings(directory, options.seconds, options.connections, console.print), stack)
+    for number, row in enumerate(rows, 1):
+        progress.update(task, description=row.name)
+        result = measure(row, lab, options.rounds, lambda: progress.advance(task))
+        progress.update(task, completed=number * options.rounds)
+        results.append(result)
+        if result.failure:
+            console.print(f"{row.name} failed: {result.failure}", markup=False)
+
+
+def measure(row: Row, lab: Lab, rounds: int, advance: Callable[[], None]) -> Result:
+    """One row: all subjects in every round, in turns backwards and forwards so that none is always the first."""
+    result = Result(row.name, row.title, row.shows, row.bounds)
+    try:
+        subjects = row.prepare(lab)
+        result.samples = {name: [] for name in subjects}
+        for number in range(rounds):
+            for name, take in list(subjects.items())[:: -1 if number % 2 else 1]:
+                result.samples[name].append(take())
+            advance()
+    except Exception as error:  # noqa: BLE001  whatever a server or a load does, the other rows are worth having
+        result.failure = f"{type(error).__name__}: {error}"
     return result
 
 
+def write(results: Sequence[Result], options: argparse.Namespace) -> None:
+    """The tables on standard output, and the files that were asked for."""
+    console = Console()
+    report.show(results, console if console.is_terminal else Console(width=TABLE_WIDTH))
+    if options.json:
+        Path(options.json).write_text(json.dumps(report.as_json(results), indent=1) + "\n")
+    if options.markdown:
+        Path(options.markdown).write_text(report.markdown(results))
+    if options.plot:
+        plot.draw(results, Path(options.plot))
+
+
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

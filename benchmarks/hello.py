@@ -1,5 +1,9 @@
-"""The yardstick: eventlet.wsgi as it comes, answering a fixed body under fixed headers. PORT SIZE [HEADER...]"""
+"""The yardstick: eventlet.wsgi as it comes, answering as many bytes under the same headers. PORT ANSWERS log|quiet
 
+ANSWERS is JSON: request method -> [status line, body size in bytes, [[header, value], ...]].
+"""
+
+import json
 import sys
 import warnings
 
@@ -11,16 +15,18 @@ eventlet.monkey_patch()
 
 from eventlet import wsgi  # noqa: E402
 
-PORT, SIZE = int(sys.argv[1]), int(sys.argv[2])
-BODY = b"x" * SIZE
-HEADERS = [(name, value) for name, _, value in (header.partition(": ") for header in sys.argv[3:])]
+ANSWERS = {
+    method: (status, [(name, value) for name, value in headers], [b"x" * size] if size else [])
+    for method, (status, size, headers) in json.loads(sys.argv[2]).items()
+}
 
 
 def app(environ, start_response):
     """Read what was sent, answer."""
     environ["wsgi.input"].read()
-    start_response("200 OK", [*HEADERS, ("Content-Length", str(SIZE))])
-    return [BODY]
+    status, headers, body = ANSWERS[environ["REQUEST_METHOD"]]
+    start_response(status, headers)
+    return body
 
 
-wsgi.server(eventlet.listen(("127.0.0.1", PORT)), app, log_output=False)
+wsgi.server(eventlet.listen(("127.0.0.1", int(sys.argv[1]))), app, log_output=sys.argv[3] == "log")
