@@ -4,7 +4,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: run test check bench sample clean
+.PHONY: run test check bench crash sample clean
 
 run: $(VENV)/.installed
 	$(BIN)/nova-objectstore $(ARGS)
@@ -18,9 +18,12 @@ check: $(VENV)/.installed-dev
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 
-bench: $(VENV)/.installed-dev
+bench: $(VENV)/.installed-bench
 	tools/system-packages
 	$(BIN)/python -m benchmarks $(ARGS)
+
+crash: $(VENV)/.installed-dev
+	$(BIN)/python tools/crash $(ARGS)
 
 sample: $(VENV)/.installed
 	$(BIN)/python tools/render-sample > etc/nova.conf.sample
@@ -34,6 +37,10 @@ $(VENV)/.installed: $(VENV)/bin/python setup.py
 
 $(VENV)/.installed-dev: $(VENV)/.installed
 	$(BIN)/python -m pip install --quiet --editable '.[dev]'
+	touch $@
+
+$(VENV)/.installed-bench: $(VENV)/.installed
+	$(BIN)/python -m pip install --quiet --editable '.[bench]'
 	touch $@
 
 clean:

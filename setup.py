@@ -33,6 +33,7 @@ TEST = [
     "awscli>=1.37",
     "boto>=2.49; python_version < '3.12'",  # boto 2 itself does not import on later ones
 ]
+BENCH = [*TEST, "matplotlib>=3.8", "moto[server]>=5"]
 DEV = [*TEST, "ruff>=0.6", "mypy>=1.11", "types-psutil", "types-requests", "build>=1.2"]
 
 setup(
@@ -50,7 +51,7 @@ setup(
     },
     data_files=[("etc/nova", ["etc/api-paste.ini", "etc/nova.conf.sample"])],
     install_requires=REQUIRES,
-    extras_require={"test": TEST, "dev": DEV, "amqp": AMQP, "postgres": POSTGRES},
+    extras_require={"test": TEST, "bench": BENCH, "dev": DEV, "amqp": AMQP, "postgres": POSTGRES},
     entry_points={
         "console_scripts": [
             "nova-objectstore = nova_objectstore.cmd.objectstore:main",

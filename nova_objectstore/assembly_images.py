@@ -1,6 +1,6 @@
 """Images put together over a store: the registry, the job, ``/_images`` and the EC2 API. The assembly's other half.
 
-It lends the images what the S3 front has and they may not import: the rules of ranges and conditions, and SigV4.
+It lends the images what the S3 front has and they may not import: the rules of ranges and conditions.
 """
 
 from __future__ import annotations
@@ -11,14 +11,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from nova_objectstore.assembly import Settings, Store, now_us
+from nova_objectstore.assembly_query import find_credentials
 from nova_objectstore.domain.access_context import NO_CONTEXT
-from nova_objectstore.domain.identities import Identities
-from nova_objectstore.errors import InvalidToken, XAmzContentSHA256Mismatch
+from nova_objectstore.domain.data_engines import DEFAULT
 from nova_objectstore.images.download import Download, Selection
 from nova_objectstore.images.ec2.app import Ec2App
-from nova_objectstore.images.ec2.request import Ec2Request
 from nova_objectstore.images.ec2.signatures import Authenticator as Ec2Authenticator
-from nova_objectstore.images.ec2.signatures import Credentials, FindCredentials
 from nova_objectstore.images.job import ImageJob
 from nova_objectstore.images.keys import CloudKeys, open_cloud_keys
 from nova_objectstore.images.legacy import ImportProgress, LegacyImport, ResolveOwner
@@ -27,9 +25,6 @@ from nova_objectstore.images.ports import Image, ImageStore
 from nova_objectstore.images.registry import Images
 from nova_objectstore.images.rest import ImagesApp
 from nova_objectstore.images.source import StoredBundles
-from nova_objectstore.s3.auth import WireRequest
-from nova_objectstore.s3.auth.presigned import verify_presigned
-from nova_objectstore.s3.auth.sigv4 import ALGORITHM, CONTENT_SHA256, verify_header
 from nova_objectstore.s3.authenticate import Authenticator
 from nova_objectstore.s3.conditions import read_conditions
 from nova_objectstore.s3.dates import http_date
@@ -43,7 +38,6 @@ if TYPE_CHECKING:
     _ENGINES: tuple[type[ImageStore], ...] = (SqliteEngine,)  # what image_store() relies on
 
 KEYS_DIRECTORY = "images"
-EC2_SERVICE = "ec2"
 
 
 # -- what the S3 front lends -------------------------------------------------------------------------------------------
@@ -70,57 +64,6 @@ class S3ReadRules:
     def http_date(self, moment_us: int) -> str:
         """As Last-Modified has it."""
         return http_date(moment_us)
-
-
-class SigV4:
-    """:class:`~nova_objectstore.images.ec2.signatures.VerifyV4` by the S3 front's own functions."""
-
-    def __init__(self, *, region: str) -> None:
-        self._region = region
-
-    def __call__(self, request: Ec2Request, find: FindCredentials, *, now_s: float) -> Principal | None:
-        """Who signed; None without such a signature. Raises what a bad one raises, XAmzContentSHA256Mismatch too."""
-        in_header = request.headers.get("authorization", "").startswith(ALGORITHM)
-        if not in_header and "X-Amz-Algorithm" not in request.pairs:
-            return None
-        token = request.headers.get("x-amz-security-token") or request.pairs.get("X-Amz-Security-Token")
-        found: list[Credentials] = []
-
-        def lookup(access_key: str) -> str | None:
-            credentials = find(access_key, token)
-            if credentials is None:
-                return None
-            found.append(credentials)
-            return credentials.secret_key
-
-        self._verify(request, in_header, lookup, now_s)
-        return found[-1].principal
-
-    def _verify(self, request: Ec2Request, in_header: bool, lookup: Callable[[str], str | None], now_s: float) -> None:
-        wire = WireRequest(request.method, request.path, request.query, request.headers)
-        body_sha256 = request.body_sha256
-        if in_header:
-            signed = verify_header(
-                wire, lookup=lookup, region=self._region, now_s=now_s, service=EC2_SERVICE, body_sha256=body_sha256
-            )
-        else:
-            # Only S3's presigned requests leave the body out: others sign its hash.
-            wire = wire._replace(headers={**request.headers, CONTENT_SHA256: body_sha256})
-            signed = verify_presigned(wire, lookup=lookup, region=self._region, now_s=now_s, service=EC2_SERVICE)
-        if signed.payload_hash != body_sha256:
-            raise XAmzContentSHA256Mismatch
-
-
-def find_credentials(identities: Identities) -> FindCredentials:
-    """Credentials by the accounts' own key pairs. A session token is nobody's: none was ever given out."""
-
-    def find(access_key: str, token: str | None) -> Credentials | None:
-        if token:
-            raise InvalidToken
-        identity = identities.find(access_key)
-        return Credentials(identity.key.secret_key, identity.principal) if identity else None
-
-    return find
 
 
 # -- the pieces --------------------------------------------------------------------------------------------------------
@@ -181,7 +124,7 @@ def build_images_app(
 
 def build_ec2(store: Store, images: Images, settings: Settings, *, clock_s: Callable[[], float] = time.time) -> Ec2App:
     """The EC2 API of images."""
-    authenticator = Ec2Authenticator(find_credentials(store.identities), SigV4(region=settings.region), clock_s=clock_s)
+    authenticator = Ec2Authenticator(find_credentials(store.identities), region=settings.region, clock_s=clock_s)
     return Ec2App(images, authenticator)
 
 
@@ -201,7 +144,7 @@ def build_legacy_import(
         store.buckets,
         resolve_owner=resolve_owner,
         now_us=clock_us,
-        adopt=getattr(store.data, "adopt", None),
+        adopt=getattr(store.data.at(DEFAULT), "adopt", None),
         inline_size_max=settings.inline_size_max,
         progress=progress,
     )

@@ -28,6 +28,7 @@ from pathlib import Path
 from nova_objectstore.domain.accounts import ROOT_ACCOUNT_NAME, Accounts, KeyPair, check_key_pair, new_key_pair
 from nova_objectstore.errors import InvalidArgument, NoSuchAccessKey, NoSuchAccount
 from nova_objectstore.meta.engine import MetadataEngine
+from nova_objectstore.state_directory import make_state_directory
 from nova_objectstore.types import AccessKey, Account
 from nova_wsgi import green
 from nova_wsgi.errors import ConfigError
@@ -220,7 +221,7 @@ def _sync_directory(path: Path) -> None:
 def _turn(state_path: Path) -> Iterator[None]:
     """Wait until no other process is at it."""
     try:
-        state_path.mkdir(mode=0o700, parents=True, exist_ok=True)
+        make_state_directory(state_path)
         fd = os.open(state_path / _LOCK_NAME, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
     except OSError as error:
         raise ConfigError(f"{state_path}: {error.strerror}") from None

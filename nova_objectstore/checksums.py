@@ -1,8 +1,8 @@
 """The checksums that S3 keeps of an object: running digests, and how those of parts make that of the whole.
 
 Strategy: hashlib for the SHA family, zlib for CRC32, and awscrt's vectorised code for CRC32C and CRC64NVME (its import takes
-some 60 ms, so it waits for the first use). A CRC of a concatenation follows from the CRCs of its pieces by arithmetic over
-GF(2), so a full-object checksum never needs the bytes again.
+some 60 ms: ``prepare`` pays them before the first request, and a program that needs no CRC never). A CRC of a concatenation
+follows from the CRCs of its pieces by arithmetic over GF(2), so a full-object checksum never needs the bytes again.
 
 Laws (AWS: "Checking object integrity in Amazon S3"):
 
@@ -87,6 +87,12 @@ class CrcDigest:
     def base64(self) -> str:
         """The digest as S3 writes it."""
         return b64encode(self.digest()).decode("ascii")
+
+
+def prepare() -> None:
+    """Import what some algorithms need, before the first request waits for it. Idempotent."""
+    for algorithm in ALGORITHMS.values():
+        algorithm.new()
 
 
 def _new_crc32() -> Digest:

@@ -33,6 +33,22 @@ STORAGE = Section(
             ],
             help="When written bytes are forced to the disk.",
         ),
+        cfg.StrOpt(
+            "verify_reads",
+            default="scrub",
+            choices=[
+                (
+                    "scrub",
+                    "bodies that sendfile sends are left to the scrubber; all others are checked when they are read",
+                ),
+                (
+                    "always",
+                    "every read of whole data is checked while it is sent, and cut off before its last bytes when they are "
+                    "not what was written; without sendfile, a large GET costs more of the processor",
+                ),
+            ],
+            help="Which reads are compared with the digest of what was written.",
+        ),
         cfg.IntOpt(
             "inline_size_max",
             default=limits.INLINE_SIZE_MAX,
@@ -55,6 +71,33 @@ STORAGE = Section(
     ),
 )
 
+STORAGE_CLASSES = Section(
+    "Storage classes",
+    (
+        cfg.StrOpt(
+            "data",
+            default="",
+            help="URL of the data engine that this class has for itself: file:///srv/cold/nova, a directory that is empty at "
+            "first; without one its objects lie where those of STANDARD do. It must not be changed afterwards.",
+        ),
+        cfg.BoolOpt(
+            "archive",
+            default=False,
+            help="Whether its objects must be restored (RestoreObject) before they can be read.",
+        ),
+        cfg.IntOpt(
+            "inline_size_max",
+            min=0,
+            max=1024 * 1024,
+            help="Objects of this class up to this many bytes lie in the metadata database; as those of STANDARD without it.",
+        ),
+    ),
+    group="storage_class:NAME",
+    is_family=True,
+    note="A section for each storage class beside STANDARD. NAME is what x-amz-storage-class says, one of AWS's (STANDARD_IA, "
+    "GLACIER) or another of capital letters, digits and underscores. See docs/storage-classes.md.",
+)
+
 S3 = Section(
     "S3",
     (
@@ -68,6 +111,17 @@ S3 = Section(
             "s3_domain",
             default=[],
             help="Domains under which a bucket is named by the host (bucket.DOMAIN); without one, only paths name buckets.",
+        ),
+        cfg.ListOpt(
+            "s3_website_domain",
+            default=[],
+            help="Domains under which a bucket is a website (bucket.DOMAIN): pages for browsers, to be read by anybody.",
+        ),
+        cfg.ListOpt(
+            "s3_website_host",
+            default=[],
+            help="Hosts of their own that are the website of the bucket called exactly like them: names, *.SUFFIX, or * for "
+            "every host that is neither S3's nor an address. With * declare S3's own names as s3_domain.",
         ),
         cfg.StrOpt(
             "s3_object_ownership",
@@ -96,6 +150,24 @@ S3 = Section(
             default=False,
             help="Refuse customers' keys (SSE-C) over plain HTTP, as AWS does.",
         ),
+        cfg.BoolOpt(
+            "oidc_plain_http",
+            default=False,
+            help="Ask OpenID Connect issuers for their keys over plain HTTP too where their URL says so; without it that is "
+            "for issuers on loopback addresses alone. Whoever is on the way can then forge web identities.",
+        ),
+        cfg.StrOpt(
+            "oidc_ca_file",
+            default="",
+            help="PEM file of the CAs that sign the certificates of OpenID Connect issuers; without a name, the system's.",
+        ),
+        cfg.IntOpt(
+            "lifecycle_day_s",
+            default=0,
+            min=0,
+            help="Seconds that a day of lifecycle rules lasts, to try rules with; 0: days are the calendar's, and what expires "
+            "does at midnight UTC, as at S3. Every service over the same state must be given the same.",
+        ),
     ),
 )
 
@@ -113,6 +185,31 @@ WORKER = Section(
             default=0,
             min=0,
             help="Days after which a multipart upload in progress is aborted; 0 keeps it until it is aborted, as S3 does.",
+        ),
+        cfg.IntOpt(
+            "logging_delivery_s",
+            default=300,
+            min=1,
+            help="Seconds within which the record of a request is in its bucket's server access log.",
+        ),
+        cfg.ListOpt(
+            "notification_networks",
+            default=[],
+            help="Networks (10.0.0.0/8, 127.0.0.1/32, ...) that event notifications may be sent to; without any, all but "
+            "this host's own addresses, link-local, multicast and reserved ones.",
+        ),
+        cfg.IntOpt(
+            "scrub_period_s",
+            default=30 * 24 * 3600,
+            min=0,
+            help="Seconds from the beginning of one pass of the scrubber, which reads all that is stored and compares it with "
+            "what was written, to the beginning of the next; 0: none but those of nova-manage scrub.",
+        ),
+        cfg.IntOpt(
+            "scrub_bytes_per_s",
+            default=16 * limits.MiB,
+            min=0,
+            help="Bytes that the scrubber reads a second, at most; 0: as fast as it can. 16 MiB a second are 1.3 TiB a day.",
         ),
         cfg.IntOpt(
             "image_lease_s",
@@ -143,6 +240,7 @@ def objectstore_sections() -> tuple[Section, ...]:
     """The options of ``nova-objectstore``, in the order in which ``--help`` shows them."""
     return (
         STORAGE,
+        STORAGE_CLASSES,
         S3,
         WORKER,
         service_options.api_section("s3", listen="127.0.0.1", port=3333),
@@ -156,20 +254,31 @@ def objectstore_sections() -> tuple[Section, ...]:
 
 def worker_sections() -> tuple[Section, ...]:
     """The options of ``nova-objectstore-worker``."""
-    return (STORAGE, S3, WORKER, service_options.section(), *MONITORING, launcher.section(), logs.section())
+    return (
+        STORAGE,
+        STORAGE_CLASSES,
+        S3,
+        WORKER,
+        service_options.section(),
+        *MONITORING,
+        launcher.section(),
+        logs.section(),
+    )
 
 
 def combined_sections() -> tuple[Section, ...]:
     """The options of ``nova-combined``: those of all services."""
     return (
         STORAGE,
+        STORAGE_CLASSES,
         S3,
         WORKER,
         service_options.api_section("s3", listen="127.0.0.1", port=3333, workers=1),
         service_options.api_section("osapi", listen="127.0.0.1", port=8774, workers=1),
         service_options.api_section("ec2", listen="127.0.0.1", port=8773, workers=1),
+        service_options.api_section("iam", listen="127.0.0.1", port=8775, workers=1),
         service_options.http_section(),
-        service_options.section(enabled_apis=["s3", "osapi", "ec2"], api_paste_config=installed_paste_config()),
+        service_options.section(enabled_apis=["s3", "osapi", "ec2", "iam"], api_paste_config=installed_paste_config()),
         admin_token.section(default_file="$state_path/api-token"),
         *MONITORING,
         launcher.section(),
@@ -181,11 +290,13 @@ def api_sections() -> tuple[Section, ...]:
     """The options of ``nova-api``."""
     return (
         STORAGE,
+        STORAGE_CLASSES,
         S3,
         service_options.api_section("osapi", listen="127.0.0.1", port=8774, workers=1),
         service_options.api_section("ec2", listen="127.0.0.1", port=8773, workers=1),
+        service_options.api_section("iam", listen="127.0.0.1", port=8775, workers=1),
         service_options.http_section(),
-        service_options.section(enabled_apis=["osapi", "ec2"], api_paste_config=installed_paste_config()),
+        service_options.section(enabled_apis=["osapi", "ec2", "iam"], api_paste_config=installed_paste_config()),
         admin_token.section(default_file="$state_path/api-token"),
         *MONITORING,
         launcher.section(),
@@ -195,4 +306,4 @@ def api_sections() -> tuple[Section, ...]:
 
 def manage_sections() -> tuple[Section, ...]:
     """The options of ``nova-manage``."""
-    return (STORAGE, S3, *MONITORING, logs.section())
+    return (STORAGE, STORAGE_CLASSES, S3, *MONITORING, logs.section())

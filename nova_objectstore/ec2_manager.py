@@ -7,36 +7,22 @@ from typing import Any
 
 from oslo_config import cfg
 
-from nova_objectstore.assembly import Store, build_store
 from nova_objectstore.assembly_images import build_ec2, build_images
-from nova_objectstore.manager import WorkerHints, read_settings
-from nova_wsgi.manager import Manager
+from nova_objectstore.manager import StoreManager
 
 
-class Ec2Manager(Manager):
+class Ec2Manager(StoreManager):
     """Serves the EC2 API over the store of ``state_path``."""
 
     def __init__(self, *, conf: cfg.ConfigOpts, host: str) -> None:
         super().__init__(conf=conf, host=host)
-        self._settings = read_settings(conf)
-        self._store: Store | None = None
-        self._worker: WorkerHints | None = None
         self._app: Callable[..., Iterable[bytes]] | None = None
 
     def init_host(self) -> None:
         """Open the engines."""
-        self._store = build_store(self._settings)
-        self._store.open()
-        self._worker = WorkerHints(self.conf)
-        images = build_images(self._store, announce=self._worker.announce)
-        self._app = build_ec2(self._store, images, self._settings)
-
-    def cleanup_host(self) -> None:
-        """Release the engines and the queue. Idempotent."""
-        if self._worker is not None:
-            self._worker.close()
-        if self._store is not None:
-            self._store.close()
+        store = self._open_store()
+        images = build_images(store, announce=self._open_hints().announce)
+        self._app = build_ec2(store, images, self._settings)
 
     def __call__(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
         """Serve one request (PEP 3333)."""

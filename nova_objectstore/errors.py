@@ -162,6 +162,14 @@ class QuotaExceeded(ConflictError):
     """The write would go over a quota."""
 
 
+class InvalidObjectState(ConflictError):
+    """``storage_class``: the object is archived and not restored; or it is to be restored, and not archived."""
+
+
+class RestoreAlreadyInProgress(ConflictError):
+    """The object is being restored already."""
+
+
 class KmsKeyExists(ConflictError):
     """``key_id``: the keyring has a key of that id already."""
 
@@ -266,6 +274,10 @@ class KeyTooLongError(RequestFault):
 
 class InvalidBucketName(RequestFault):
     """``bucket_name``: not a name that AWS's rules allow."""
+
+
+class InvalidStorageClass(RequestFault):
+    """``storage_class_requested``: not one of this store's."""
 
 
 class InvalidPolicyDocument(RequestFault):

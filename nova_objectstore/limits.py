@@ -29,10 +29,29 @@ XML_ELEMENTS_MAX = 100_000  # CompleteMultipartUpload: 10,000 parts of up to nin
 POLICY_BODY_MAX = 20 * KiB  # S3: a bucket policy
 STREAM_BUFFER = 512 * KiB  # one step of receive, hash and write; two of them a streaming upload
 
+# -- the query protocol -------------------------------------------------------------------------------------------------
+QUERY_PARAMETERS_MAX = 2000  # a request of 200 filters with values, or 1,000 image ids
+QUERY_BODY_MAX = 256 * KiB  # two policies of 20 KiB, every byte percent-encoded, and room
+
+# -- a bucket's documents -----------------------------------------------------------------------------------------------
+CORS_BODY_MAX = 64 * KiB  # S3: a CORS configuration
+CORS_RULES_MAX = 100  # S3
+CORS_ID_CHARS_MAX = 255  # S3
+WEBSITE_BODY_MAX = 128 * KiB  # S3: a website configuration
+ROUTING_RULES_MAX = 50  # S3
+LIFECYCLE_RULES_MAX = 1000  # S3
+LIFECYCLE_ID_CHARS_MAX = 255  # S3: a rule's ID
+LIFECYCLE_DAYS_MAX = 2**31 - 1  # S3 takes a 32-bit number; dates beyond what a client can read are told as the last one
+NEWER_NONCURRENT_MAX = 100  # S3: NewerNoncurrentVersions
+TRANSITION_SIZE_MIN = 128 * KiB  # S3: smaller objects are not moved unless a rule says so
+
 # -- pages ----------------------------------------------------------------------------------------------------------
 LIST_KEYS_MAX = 1000  # S3: MaxKeys, MaxUploads and MaxParts are capped at 1,000
 LIST_BUCKETS_MAX = 10_000  # S3: MaxBuckets
 DELETE_KEYS_MAX = 1000  # S3: keys in one DeleteObjects
+
+# -- restored copies --------------------------------------------------------------------------------------------------
+RESTORE_DAYS_MAX = 36_500  # a century: S3 states no bound, but dates have one
 
 # -- tags -------------------------------------------------------------------------------------------------------------
 OBJECT_TAGS_MAX = 10  # S3
@@ -56,3 +75,5 @@ TRAILER_BYTES_MAX = 4 * KiB  # one checksum of at most 88 characters and a signa
 
 # -- browser forms ------------------------------------------------------------------------------------------------------
 FORM_POLICY_BYTES_MAX = 20_000  # S3: the fields of a form, less its file, take at most 20 KB
+FORM_BYTES_MAX = 20 * KiB  # S3: everything of a form but its file, boundaries too
+FORM_BOUNDARY_BYTES_MAX = 70  # RFC 2046 section 5.1.1

@@ -9,7 +9,10 @@ from __future__ import annotations
 import enum
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from nova_objectstore.domain.policy.document import Policy
 
 NULL_VERSION = "null"  # S3: the id of a version written while versioning was never enabled, or suspended
 
@@ -260,6 +263,27 @@ class Garbage(NamedTuple):
     queued_us: int
 
 
+class SessionKind(enum.StrEnum):
+    """How a session began (AWS: "Compare AWS STS credentials")."""
+
+    ROLE = "role"  # AssumeRole, AssumeRoleWithWebIdentity
+    USER = "user"  # GetSessionToken: it acts as the user or root that asked
+    FEDERATED = "federated"  # GetFederationToken
+
+
+class SessionFacts(NamedTuple):
+    """What a session's principal carries beside its names and condition keys.
+
+    ``policies``: the session policies, None where none narrow what its identity may do. ``transitive_tags`` and
+    ``source_identity`` go on to the sessions that are begun from this one.
+    """
+
+    kind: SessionKind
+    policies: Sequence[Policy] | None = None
+    transitive_tags: Mapping[str, str] = {}
+    source_identity: str = ""
+
+
 @dataclass(frozen=True, slots=True)
 class Principal:
     """Who asks: an account's root, an IAM user, a role's session, a service of this store, or nobody (anonymous).
@@ -276,8 +300,9 @@ class Principal:
     is_admin: bool = False
     session: Mapping[str, str] = field(default_factory=dict)
     user_id: str = ""  # aws:userid: AIDA... of a user, AROA...:session of a session; empty for a root
-    role_arn: str = ""  # of a role's session
+    role_arn: str = ""  # of a role's session; of a federated user's, the ARN of who began it
     service: str = ""  # "logging.s3.amazonaws.com": this store's own, acting for a bucket's owner
+    begun: SessionFacts | None = None  # of a session: None for who signs with a key of its own
 
     @property
     def is_anonymous(self) -> bool:

@@ -32,7 +32,10 @@ def main() -> None:
             api_sections(),
             build,
             version=VERSION,
-            description="The APIs beside S3: which services there are and how they are, health, metrics, registered images.",
+            description=(
+                "The APIs beside S3: which services there are and how they are, health, metrics, registered images, "
+                "IAM with STS and SNS."
+            ),
         )
     )
 

@@ -27,9 +27,12 @@ from nova_objectstore.assembly import (  # noqa: E402
     DATABASE_NAME,
     Settings,
     build_store,
+    iam_store,
+    integrity_store,
     now_us,
     open_keyring,
     open_metadata,
+    quota_store,
     read_schema,
 )
 from nova_objectstore.assembly_images import (  # noqa: E402
@@ -38,9 +41,17 @@ from nova_objectstore.assembly_images import (  # noqa: E402
     image_bundles,
     open_keys,
 )
+from nova_objectstore.assembly_integrity import (  # noqa: E402
+    build_backup,
+    build_checker,
+    build_restore,
+    build_scrubber,
+)
 from nova_objectstore.config import manage_sections  # noqa: E402
 from nova_objectstore.domain.accounts import Accounts  # noqa: E402
 from nova_objectstore.errors import StoreError  # noqa: E402
+from nova_objectstore.iam.directory import Directory  # noqa: E402
+from nova_objectstore.iam.policies import Policies  # noqa: E402
 from nova_objectstore.images.keys import CloudKeys  # noqa: E402
 from nova_objectstore.manage import COMMANDS  # noqa: E402
 from nova_objectstore.manage.command import (  # noqa: E402
@@ -52,10 +63,12 @@ from nova_objectstore.manage.command import (  # noqa: E402
     parse,
     render_overview,
 )
+from nova_objectstore.manage.integrity import Integrity, OpenIntegrity  # noqa: E402
 from nova_objectstore.manage.progress import show_progress  # noqa: E402
 from nova_objectstore.manage.report import Report, print_report  # noqa: E402
 from nova_objectstore.manage.wording import describe  # noqa: E402
 from nova_objectstore.manager import WorkerHints, read_settings  # noqa: E402
+from nova_objectstore.state_directory import make_state_directory  # noqa: E402
 from nova_objectstore.version import VERSION  # noqa: E402
 from nova_wsgi import config  # noqa: E402
 from nova_wsgi.errors import ConfigError, NovaError  # noqa: E402
@@ -82,8 +95,9 @@ def run(
     """Run one command line, without the program's name; answer the exit code."""
     out, err = out or sys.stdout, err or sys.stderr
     try:
-        _run(argv, environ, out, err)
+        status = _run(argv, environ, out, err)
         out.flush()
+        return status
     except ConfigError as error:
         print(f"{PROGRAM}: {error}", file=err)
         return EXIT_USAGE
@@ -104,18 +118,19 @@ def run(
     return EXIT_DONE
 
 
-def _run(argv: Sequence[str], environ: Mapping[str, str], out: TextIO, err: TextIO) -> None:
+def _run(argv: Sequence[str], environ: Mapping[str, str], out: TextIO, err: TextIO) -> int:
     sections = (*manage_sections(), OUTPUT)
     options, words = config.split_command(sections, argv)
     if not words and {"-h", "--help"} & set(options):
         _print_help(sections, out)
-        return
+        return EXIT_DONE
     conf = config.load(sections, program=PROGRAM, argv=options, environ=environ, version=VERSION)
     if not words:
         raise UsageError(f"which command? (see {PROGRAM} --help)")
     arguments = parse(COMMANDS, words, program=PROGRAM)
     report = _execute(arguments.command, conf, arguments, err)
     print_report(report, out, as_json=conf.json or arguments.json)
+    return report.status
 
 
 def _print_help(sections: Sequence[config.Section], out: TextIO) -> None:
@@ -137,13 +152,17 @@ def _execute(command: Command, conf: config.Config, arguments: argparse.Namespac
     meta = open_metadata(settings)
     context = Context(
         meta=meta,
+        quotas=quota_store(meta),
         accounts=Accounts(meta, now_us=now_us),
+        directory=Directory(iam_store(meta), meta, now_us=now_us),
+        policies=Policies(iam_store(meta), now_us=now_us),
         keyring=open_keyring(settings),
         read_schema=lambda: Schema(*read_schema(settings)),
         open_services=lambda: open_services(conf, create=False),
         control_path=conf.control_path,
         open_images=lambda: _open_images(conf, settings),
         open_keys=lambda: _open_keys(settings),
+        integrity=Integrity(lambda: _open_integrity(settings), build_restore(settings)),
         progress=partial(show_progress, err),
     )
     try:
@@ -175,6 +194,23 @@ def _open_images(conf: config.Config, settings: Settings) -> Iterator[OpenImages
         store.close()
 
 
+@contextlib.contextmanager
+def _open_integrity(settings: Settings) -> Iterator[OpenIntegrity]:
+    """The whole store, beside a server that runs, or without one."""
+    store = build_store(settings)
+    try:
+        store.open()
+        yield OpenIntegrity(
+            meta=store.meta,
+            store=integrity_store(store.meta),
+            scrubber=build_scrubber(store),
+            checker=build_checker(store, settings),
+            backup=build_backup(store, settings),
+        )
+    finally:
+        store.close()
+
+
 def _open_keys(settings: Settings) -> CloudKeys:
     if not settings.state_path.is_dir():
         raise ConfigError(f"there is no store in {settings.state_path} (see --state-path)")
@@ -183,14 +219,14 @@ def _open_keys(settings: Settings) -> CloudKeys:
 
 def _make_directory(settings: Settings) -> None:
     try:
-        settings.state_path.mkdir(mode=0o700, parents=True, exist_ok=True)
+        make_state_directory(settings.state_path)
     except OSError as error:
         raise ConfigError(f"--state-path {settings.state_path}: {error.strerror}") from None
 
 
 def main() -> None:
     """Run the program and exit with its status."""
-    logging.lastResort = None  # what fails is told by the command, in one line
+    logging.getLogger().addHandler(logging.NullHandler())  # what fails is told by the command, in one line
     sys.exit(run(sys.argv[1:]))
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from nova_objectstore.banner import announce
 from nova_objectstore.manager import WORKER_TOPIC, prepare_state, read_settings
 from nova_objectstore.s3.refusals import render_refusal
+from nova_objectstore.state_directory import make_state_directory
 from nova_objectstore.version import VERSION
 from nova_wsgi import control
 from nova_wsgi.registry.reporter import join
@@ -54,7 +55,7 @@ def launch_worker(conf: Config, launcher: Launcher, *, processes: int = 1) -> No
 def launch_api(conf: Config, launcher: Launcher) -> None:
     """The APIs beside S3."""
     # The token and, by default, the services registry lie there; perhaps no store has been started yet.
-    Path(conf.state_path).mkdir(mode=0o700, parents=True, exist_ok=True)
+    make_state_directory(Path(conf.state_path))
     service = WsgiService.create(conf=conf, binary="nova-api", topic="api")
     _launch(service, launcher, service.workers)
 

@@ -17,7 +17,7 @@ Laws:
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 from cryptography.exceptions import InvalidTag
@@ -97,19 +97,20 @@ class FrameSealer:
         self._room = FRAME_SIZE
         self._number = 0
 
-    def update(self, pieces: Iterable[bytes]) -> list[bytes]:
-        """Take more of the body; answer the frames that it has filled. A full one waits until it is known not to be the last."""
-        sealed = []
+    def update(self, pieces: Iterable[bytes]) -> Iterator[bytes]:
+        """Take more of the body; yield each frame that it fills, sealed when it is asked for: go through all of them.
+
+        A full one waits until it is known not to be the last.
+        """
         for piece in pieces:
             view = memoryview(piece)
             while len(view) > self._room:
                 self._held.append(view[: self._room])
                 view = view[self._room :]
-                sealed.append(self._seal(last=False))
+                yield self._seal(last=False)
             if len(view):
                 self._held.append(view)
                 self._room -= len(view)
-        return sealed
 
     def finish(self) -> bytes:
         """The last frame."""

@@ -37,6 +37,7 @@ from nova_wsgi.errors import ConfigError
 
 KEYRING_NAME = "keyring"
 STORE_KEY = "nova/sse-s3"  # what SSE-S3 seals under: made at its first use, and nobody's to name
+SESSIONS_KEY = "nova/sts"  # what session tokens are sealed under, the same; while it is disabled there are no sessions
 _LOCK_NAME = ".keyring.lock"
 _FORM = 1
 _FILE_BYTES_MAX = 64 * 1024 * 1024  # 200,000 versions of keys

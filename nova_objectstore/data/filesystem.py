@@ -77,6 +77,11 @@ class FileSystem:
 
     # -- names -------------------------------------------------------------------------------------------------------
 
+    def look(self, path: str) -> tuple[int, int]:
+        """The bytes of a file, and when it or its names changed last, in microseconds since 1970."""
+        status = os.lstat(path)
+        return int(status.st_size), int(status.st_ctime_ns) // 1000
+
     def exists(self, path: str) -> bool:
         """Whether the name is there, whatever it names. A disk that cannot tell raises: "no" would be a guess."""
         try:
@@ -88,6 +93,10 @@ class FileSystem:
     def link(self, source: str, target: str) -> None:
         """Give a file a second name, which must not exist yet."""
         os.link(source, target, follow_symlinks=False)
+
+    def rename(self, source: str, target: str) -> None:
+        """Give a file another name in place of this one; nobody else has the target's."""
+        os.rename(source, target)
 
     def unlink(self, path: str) -> None:
         """Remove a name of a file."""
@@ -130,7 +139,7 @@ class FileSystem:
                 return int(fd)
         except (BlockingIOError, FileNotFoundError):
             pass
-        except BaseException:
+        except BaseException:  # a kill of a greenthread too: the lock would be held by a descriptor nobody knows
             os.close(fd)
             raise
         os.close(fd)

@@ -76,6 +76,10 @@ class Staging:
         """Make our directory's entries durable. Raises OSError."""
         self._sync_directory(self._directory(self._owner))
 
+    def rename(self, ref: str, name: str) -> None:
+        """Give what is staged as ``ref`` its whole ref. Raises OSError."""
+        self._fs.rename(self.path(ref), self.path(name))
+
     def remove(self, ref: str) -> None:
         """Remove a ref's entry, ours or an adopted one; a directory adopted for it goes with its last. Never raises.
 
@@ -86,6 +90,14 @@ class Staging:
             self._fs.unlink(f"{self._directory(owner)}/{ref}")
         if owner != self._owner:
             self._drop(owner)
+
+    def list_staged(self) -> set[str]:
+        """What any process, alive or dead, has not settled. Raises OSError."""
+        staged: set[str] = set()
+        for owner in filter(is_owner, self._fs.list_directory(self._root)):
+            with contextlib.suppress(FileNotFoundError):  # cleared up meanwhile
+                staged.update(self._fs.list_directory(self._directory(owner)))
+        return staged
 
     # -- of the dead -------------------------------------------------------------------------------------------------
 

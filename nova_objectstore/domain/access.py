@@ -23,6 +23,8 @@ from nova_objectstore.domain.acl import (
     grip_of,
 )
 from nova_objectstore.domain.bucket_rules import BucketRules, read_rules
+from nova_objectstore.domain.lifecycle.day import CALENDAR_DAY, Day
+from nova_objectstore.domain.policy.document import Policy
 from nova_objectstore.domain.policy.evaluate import (
     NOTHING,
     ROOT,
@@ -80,8 +82,11 @@ class _Kept(NamedTuple):
 class Access:
     """Decides who may do what."""
 
-    def __init__(self, meta: MetadataEngine, identities: IdentityPolicies | None = None) -> None:
+    def __init__(
+        self, meta: MetadataEngine, identities: IdentityPolicies | None = None, *, day: Day = CALENDAR_DAY
+    ) -> None:
         self._meta = meta
+        self._day = day
         self._identities = identities or NoIdentityPolicies()
         self._kept: dict[int, _Kept] = {}
 
@@ -97,7 +102,7 @@ class Access:
                 return kept
             kept = kept._replace(bucket=bucket)
         else:
-            rules = read_rules(bucket, self._meta.get_documents(bucket.id))
+            rules = read_rules(bucket, self._meta.get_documents(bucket.id), day=self._day)
             kept = _Kept(bucket, rules, rules.policy is None and rules.enforced)
         if len(self._kept) >= RULES_CACHED_MAX:
             self._kept.clear()
@@ -121,7 +126,11 @@ class Access:
         """
         if self.is_unrestricted(principal, bucket) or self._decide(principal, action, bucket, key, context):
             return
-        if key is not None and action in READ_ACTIONS and not self._denies(principal, action, bucket, key, context):
+        if (
+            key is not None
+            and action in READ_ACTIONS
+            and not self.denies(principal, action, bucket, key, context=context)
+        ):
             missing = context.missing()
             if missing is not None and self.may_list(principal, bucket, key, context=context):
                 raise missing
@@ -132,6 +141,14 @@ class Access:
     ) -> bool:
         """Whether ``principal`` may do ``action``: for what is asked for beside, and left out when it is not allowed."""
         return self.is_unrestricted(principal, bucket) or self._decide(principal, action, bucket, key, context)
+
+    def needs_acls(
+        self, principal: Principal, action: str, bucket: Bucket, key: str | None = None, *, context: Context
+    ) -> bool:
+        """Whether what is allowed is so by an ACL alone, no policy giving it (AWS: access logs, aclRequired)."""
+        if self.is_unrestricted(principal, bucket) or self.rules(bucket).enforced:
+            return False
+        return not self._decide(principal, action, bucket, key, context, listed=False)
 
     def may_list(self, principal: Principal, bucket: Bucket, key: str, *, context: Context) -> bool:
         """Whether ``principal`` may know that there is no such key (AWS: GetObject, s3:ListBucket)."""
@@ -174,6 +191,23 @@ class Access:
         if not judge_identity(policies, Question.of(names_of(principal), action, arn, facts)).allows:
             raise AccessDenied
 
+    def check_resource(
+        self, principal: Principal, action: str, arn: str, *, owner_id: str, policy: Policy | None, context: Context
+    ) -> None:
+        """Return when ``principal`` may do ``action`` on something of the account ``owner_id`` that has a policy of its own.
+
+        Raises AccessDenied.
+        """
+        question = Question.of(names_of(principal), action, arn, QuestionFacts(principal, None, context))
+        allowed = combine(
+            judge_identity(self._policies(principal), question),
+            judge(policy, question) if policy is not None else SILENCE,
+            same_account=principal.account_id == owner_id,
+            has_identity=bool(principal.account_id),
+        )
+        if not allowed:
+            raise AccessDenied
+
     # -- deciding ------------------------------------------------------------------------------------------------------
 
     def _policies(self, principal: Principal) -> PrincipalPolicies:
@@ -190,6 +224,7 @@ class Access:
         context: Context,
         *,
         given: Verdict = SILENCE,
+        listed: bool = True,
     ) -> bool:
         rules = self.rules(bucket)
         own = principal.account_id == bucket.owner_id
@@ -209,7 +244,8 @@ class Access:
         same_account = own
         if not rules.enforced and _object_owner(action, bucket, context) != bucket.owner_id:
             same_account, verdict = False, SILENCE
-        verdict = _stronger(verdict, self._listed(principal, action, bucket, rules, context))
+        if listed:
+            verdict = _stronger(verdict, self._listed(principal, action, bucket, rules, context))
         if action in UPLOAD_ACTIONS and principal.arn and context.initiator() == principal.arn:
             verdict = _stronger(verdict, Verdict(denies=False, grip=Grip.DIRECT))
         return combine(
@@ -225,8 +261,10 @@ class Access:
             return False
         return not rules.requester_pays or (not principal.is_anonymous and context.pays())
 
-    def _denies(self, principal: Principal, action: str, bucket: Bucket, key: str, context: Context) -> bool:
-        """Whether a policy denies it, rather than that none allows it."""
+    def denies(
+        self, principal: Principal, action: str, bucket: Bucket, key: str | None = None, *, context: Context
+    ) -> bool:
+        """Whether a policy denies ``action``, rather than that none allows it."""
         question = Question.of(
             names_of(principal), action, _arn(bucket, key), QuestionFacts(principal, bucket, context)
         )

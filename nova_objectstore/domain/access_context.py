@@ -7,7 +7,7 @@ from typing import Protocol
 
 from nova_objectstore.domain.policy.patterns import Facts
 from nova_objectstore.errors import MissingError, NoSuchKey
-from nova_objectstore.types import Bucket, Principal, Version
+from nova_objectstore.types import Bucket, Principal, SessionKind, Version
 
 
 class Context(Facts, Protocol):
@@ -96,6 +96,10 @@ NO_CONTEXT = StoredContext(_nothing)
 # -- what every principal and every bucket tell -----------------------------------------------------------------------
 
 
+def _is_federated(principal: Principal) -> bool:
+    return principal.begun is not None and principal.begun.kind is SessionKind.FEDERATED
+
+
 def _principal_type(principal: Principal) -> str | None:
     if principal.service:
         return None
@@ -103,19 +107,23 @@ def _principal_type(principal: Principal) -> str | None:
         return "Anonymous"
     if principal.is_root:
         return "Account"
+    if _is_federated(principal):
+        return "FederatedUser"
     return "AssumedRole" if principal.role_arn else "User"
 
 
 _PRINCIPAL_KEYS: Mapping[str, Callable[[Principal], str | None]] = {
     "aws:principalaccount": lambda principal: principal.account_id,
-    "aws:principalarn": lambda principal: principal.role_arn or principal.arn,
+    "aws:principalarn": lambda principal: (
+        principal.arn if _is_federated(principal) else principal.role_arn or principal.arn
+    ),
     "aws:principaltype": _principal_type,
     "aws:principalisawsservice": lambda principal: "true" if principal.service else "false",
     "aws:principalservicename": lambda principal: principal.service,
     "aws:userid": lambda principal: (
         principal.user_id or principal.account_id or ("anonymous" if principal.is_anonymous else "")
     ),
-    "aws:username": lambda principal: principal.user_name,
+    "aws:username": lambda principal: None if _is_federated(principal) else principal.user_name,
 }
 _BUCKET_KEYS = frozenset(("aws:resourceaccount", "s3:resourceaccount"))
 
@@ -138,6 +146,6 @@ class QuestionFacts:
             return (value,) if value else None
         if key in self._principal.session:
             return (self._principal.session[key],)
-        if key in _BUCKET_KEYS:
-            return (self._bucket.owner_id,) if self._bucket is not None else None
+        if self._bucket is not None and key in _BUCKET_KEYS:
+            return (self._bucket.owner_id,)
         return self._context.values(key)

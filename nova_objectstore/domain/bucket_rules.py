@@ -12,10 +12,18 @@ import logging
 from collections.abc import Mapping
 from typing import NamedTuple
 
+from nova_objectstore.domain.access_logging import LOGGING, LogTarget
 from nova_objectstore.domain.acl import BUCKET_OWNER_FULL_CONTROL, Acl, decode_acl, encode_acl
+from nova_objectstore.domain.cors import CORS, CorsRule, decode_rules
+from nova_objectstore.domain.lifecycle.configuration import decode as decode_lifecycle
+from nova_objectstore.domain.lifecycle.day import CALENDAR_DAY, Day
+from nova_objectstore.domain.lifecycle.rules import Lifecycle
+from nova_objectstore.domain.notifications import NOTIFICATION, Notifications
 from nova_objectstore.domain.policy.document import Kind, Policy, parse_policy
 from nova_objectstore.domain.policy.public import is_public
+from nova_objectstore.domain.website import WEBSITE, Website
 from nova_objectstore.errors import MalformedPolicy
+from nova_objectstore.meta.lifecycle_port import DOCUMENT as LIFECYCLE
 from nova_objectstore.types import Bucket, Principal
 
 LOG = logging.getLogger(__name__)
@@ -71,6 +79,11 @@ class BucketRules(NamedTuple):
     acl: Acl | None = None  # None: the default one
     block: PublicAccessBlock | None = None
     requester_pays: bool = False
+    lifecycle: Lifecycle | None = None
+    cors: tuple[CorsRule, ...] = ()
+    website: Website | None = None
+    log_target: LogTarget | None = None  # None: requests are not logged
+    notifications: Notifications | None = None
 
     @property
     def enforced(self) -> bool:
@@ -112,8 +125,8 @@ _LOCKED = parse_policy(
 )
 
 
-def read_rules(bucket: Bucket, documents: Mapping[str, bytes]) -> BucketRules:
-    """Compile a bucket's documents."""
+def read_rules(bucket: Bucket, documents: Mapping[str, bytes], *, day: Day = CALENDAR_DAY) -> BucketRules:
+    """Compile a bucket's documents. ``day`` is how long those of its lifecycle are."""
     policy, binds_root = _read_policy(bucket, documents)
     ownership, by_default = _read_ownership(documents)
     acl = documents.get(ACL)
@@ -127,6 +140,11 @@ def read_rules(bucket: Bucket, documents: Mapping[str, bytes]) -> BucketRules:
         acl=decode_acl(acl.decode()) if acl is not None else None,
         block=PublicAccessBlock(*json.loads(block)) if block is not None else None,
         requester_pays=REQUEST_PAYMENT in documents,
+        lifecycle=Lifecycle(decode_lifecycle(documents[LIFECYCLE]), day) if LIFECYCLE in documents else None,
+        cors=decode_rules(documents[CORS]) if CORS in documents else (),
+        website=Website.decode(documents[WEBSITE]) if WEBSITE in documents else None,
+        log_target=LogTarget.decode(documents[LOGGING]) if LOGGING in documents else None,
+        notifications=Notifications.decode(documents[NOTIFICATION]) if NOTIFICATION in documents else None,
     )
 
 

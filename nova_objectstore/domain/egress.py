@@ -7,7 +7,13 @@ turn, each closed before the next: an object of 10,000 parts never holds more th
 Encrypted bytes are read and opened in native threads, a buffer of frames at a time. The first buffer is opened before
 the answer begins, so that a small object that was damaged is an error and not a broken answer.
 
-Law: a body yields exactly the bytes asked for, or raises DataMissing or DataCorrupt.
+Laws:
+
+- A body yields exactly the bytes asked for, or raises DataMissing or DataCorrupt.
+- Sealed bytes are authenticated frame by frame. Small plain bodies are checked against their checksum at every read.
+  Plain data that pass through Python as a whole (copies, moves, a reader without a descriptor) are checked against the
+  digest that they were written with, their last buffer held back until it fits. What ``sendfile`` sends is not seen by
+  anybody: ``verifies`` gives it up and checks such reads too; without it they are the scrubber's (jobs/scrub.py).
 """
 
 from __future__ import annotations
@@ -15,12 +21,14 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Generator, Iterable, Iterator
 from itertools import chain
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
+from nova_objectstore.checksums import CRC64NVME, Digest, new_digest
 from nova_objectstore.crypto.frames import FRAME_SIZE, DataKey, FrameOpener, FrameRun, open_whole, stored_size
 from nova_objectstore.data.engine import DataEngine, DataReader
 from nova_objectstore.domain.bucket_encryption import CustomerKey
 from nova_objectstore.domain.encryption import Encryption, key_of_part
+from nova_objectstore.domain.intact import check_body
 from nova_objectstore.errors import DataCorrupt, DataMissing
 from nova_objectstore.limits import STREAM_BUFFER, KiB
 from nova_objectstore.meta.engine import MetadataEngine
@@ -44,12 +52,45 @@ class _Run(NamedTuple):
     key: DataKey | None
 
 
+class Archives(Protocol):
+    """What knows which versions must be restored before they are read."""
+
+    @property
+    def archives(self) -> frozenset[str]:
+        """Their storage classes."""
+        ...
+
+    def find_readable(self, version: Version) -> Version:
+        """The version with its restored copy as its content. Raises InvalidObjectState."""
+        ...
+
+
+class _NoArchives:
+    archives: frozenset[str] = frozenset()
+
+    def find_readable(self, version: Version) -> Version:
+        return version
+
+
+NO_ARCHIVES = _NoArchives()
+
+
 class Egress:
-    """Opens versions for reading."""
+    """Opens versions for reading; archived ones only while they are restored, whoever asks."""
 
     def __init__(
-        self, meta: MetadataEngine, data: DataEngine, encryption: Encryption, *, buffer: int = STREAM_BUFFER
+        self,
+        meta: MetadataEngine,
+        data: DataEngine,
+        encryption: Encryption,
+        *,
+        restores: Archives = NO_ARCHIVES,
+        verifies: bool = False,
+        buffer: int = STREAM_BUFFER,
     ) -> None:
+        self._verifies = verifies
+        self._restores = restores
+        self._archives = restores.archives
         self._meta = meta
         self._data = data
         self._encryption = encryption
@@ -62,19 +103,27 @@ class Egress:
         """The bytes ``first`` to ``last`` (inclusive; None: to the end) as a response body, its first data opened.
 
         The body is closed by whoever sends it. Raises DataMissing, then or while it is sent: read the metadata again.
-        Of an encrypted version also DataCorrupt, NoSuchKmsKey, KmsKeyDisabled, and InvalidRequest where ``customer`` is
-        missing, wrong or too much.
+        DataCorrupt where bytes are not what was written. Of an encrypted version also NoSuchKmsKey, KmsKeyDisabled, and
+        InvalidRequest where ``customer`` is missing, wrong or too much; of an archived one InvalidObjectState.
         """
-        runs = self._find_runs(version, first, version.size - 1 if last is None else last, customer)
+        version = self.find_readable(version)
+        last = version.size - 1 if last is None else last
+        inline = version.content.inline
+        if inline is not None and not version.extra and customer is None:
+            # PERF: a small object that is not encrypted, its bytes at hand; the check takes some microseconds
+            check_body(inline, version)
+            body = inline if first == 0 and last + 1 == len(inline) else inline[first : last + 1]
+            return (body,) if body else ()
+        runs = self._find_runs(version, first, last, customer)
         if not runs:
             return ()
         if len(runs) == 1 and runs[0].content.inline is not None:
             return (_inline(runs[0]),)
         length = sum(run.size for run in runs)
-        sealed = runs[0].key is not None
+        is_checked = runs[0].key is not None or self._verifies
         reader = self._open(runs[0])
         pieces = self._segments(runs, reader)
-        segments: Iterable[FileSegment | bytes] = chain((next(pieces),), pieces) if sealed else pieces
+        segments: Iterable[FileSegment | bytes] = chain((next(pieces),), pieces) if is_checked else pieces
 
         def close() -> None:
             pieces.close()
@@ -87,6 +136,7 @@ class Egress:
         self, version: Version, first: int = 0, last: int | None = None, *, customer: CustomerKey | None = None
     ) -> Generator[bytes, None, None]:
         """The same bytes in buffers, read in native threads; opened when they are asked for. Raises the same."""
+        version = self.find_readable(version)
         runs = self._find_runs(version, first, version.size - 1 if last is None else last, customer)
         while runs:
             run = runs.popleft()
@@ -95,6 +145,10 @@ class Egress:
                 yield _inline(run)
             else:
                 yield from self._read(reader, run)
+
+    def find_readable(self, version: Version) -> Version:
+        """The version with the content that may be read: of an archived one its restored copy. Raises InvalidObjectState."""
+        return self._restores.find_readable(version) if version.storage_class in self._archives else version
 
     # -- runs --------------------------------------------------------------------------------------------------------
 
@@ -108,7 +162,10 @@ class Egress:
         if version.content.kind is ContentKind.PARTS:
             runs = self._find_part_runs(version, first, last, key)
         else:
-            runs = deque((_Run(self._content(version), first, size, version.size, key),))
+            content = self._content(version)
+            if content.inline is not None and key is None:
+                check_body(content.inline, version)
+            runs = deque((_Run(content, first, size, version.size, key),))
         if sum(run.size for run in runs) != size:  # replaced between the two reads of the metadata
             raise DataMissing(key=version.key, version_id=version.version_id)
         return runs
@@ -119,6 +176,8 @@ class Egress:
             begin = max(first, part.offset)
             size = min(last + 1, part.offset + part.size) - begin
             if size > 0:
+                if part.content.inline is not None and object_key is None:
+                    check_body(part.content.inline, part)
                 key = None if object_key is None else key_of_part(object_key, part.extra)
                 runs.append(_Run(part.content, begin - part.offset, size, part.size, key))
         return runs
@@ -157,7 +216,7 @@ class Egress:
 
     def _send(self, reader: DataReader, run: _Run) -> Iterator[FileSegment | bytes]:
         fd = reader.fileno()
-        if fd is None or run.key is not None:
+        if fd is None or run.key is not None or (self._verifies and _is_whole(run, reader)):
             yield from self._read(reader, run)
             return
         try:
@@ -169,7 +228,23 @@ class Egress:
         """The run's bytes in buffers; closes the reader."""
         if run.key is not None:
             return self._read_sealed(reader, run, run.key)
+        if _is_whole(run, reader):
+            return self._read_whole(reader, run)
         return self._read_plain(reader, run)
+
+    def _read_whole(self, reader: DataReader, run: _Run) -> Iterator[bytes]:
+        """All bytes of plain data, the last buffer when they are known to be what was written."""
+        digest = new_digest(CRC64NVME)
+        offset = 0
+        try:
+            while offset < run.size:
+                data = green.run_native(_read_digesting, reader, digest, offset, min(self._buffer, run.size - offset))
+                offset += len(data)
+                if not data or (offset == run.size and digest.digest() != reader.digest):
+                    raise DataCorrupt(ref=run.content.ref)
+                yield data
+        finally:
+            reader.close()
 
     def _read_plain(self, reader: DataReader, run: _Run) -> Iterator[bytes]:
         offset, end = run.offset, run.offset + run.size
@@ -191,6 +266,17 @@ class Egress:
                 yield from opener.cut(frames, opened, run.offset, run.size)
         finally:
             reader.close()
+
+
+def _is_whole(run: _Run, reader: DataReader) -> bool:
+    """Whether the run is all of plain data whose digest is known."""
+    return run.size == reader.size and reader.digest is not None
+
+
+def _read_digesting(reader: DataReader, digest: Digest, offset: int, size: int) -> bytes:
+    data = reader.read(offset, size)
+    digest.update(data)
+    return data
 
 
 def _open_frames(reader: DataReader, opener: FrameOpener, frames: FrameRun) -> list[bytes]:

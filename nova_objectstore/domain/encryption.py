@@ -34,7 +34,7 @@ from typing import NamedTuple
 
 from nova_objectstore.crypto.envelope import derive, new_data_key, open_key, part_key, seal_key
 from nova_objectstore.crypto.frames import KEY_ID_SIZE, DataKey
-from nova_objectstore.crypto.keyring import STORE_KEY, Keyring, KeyVersion
+from nova_objectstore.crypto.keyring import SESSIONS_KEY, STORE_KEY, Keyring, KeyVersion
 from nova_objectstore.domain.bucket_encryption import (
     SSE_C,
     SSE_KMS,
@@ -213,7 +213,7 @@ class Encryption:
         if scheme.algorithm == SSE_S3:
             return self._keyring.ensure(STORE_KEY)
         key_id = self._resolve(scheme.key_name)
-        if key_id == STORE_KEY:
+        if key_id in (STORE_KEY, SESSIONS_KEY):
             raise NoSuchKmsKey(key_id=scheme.key_name)
         return self._keyring.current(key_id)
 

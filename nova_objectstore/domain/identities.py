@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Protocol
 
 from nova_objectstore.domain.accounts import ROOT_ACCOUNT_NAME
 from nova_objectstore.domain.acl import ANONYMOUS_CANONICAL_ID
-from nova_objectstore.errors import NoSuchAccessKey, NoSuchAccount
+from nova_objectstore.domain.key_uses import KeyUses
+from nova_objectstore.errors import InvalidToken, NoSuchAccessKey, NoSuchAccount
+from nova_objectstore.iam.errors import NoSuchEntity
+from nova_objectstore.iam.ports import USER, IamStore
 from nova_objectstore.meta.engine import MetadataEngine
 from nova_objectstore.types import AccessKey, Account, Principal
 
@@ -26,11 +30,22 @@ class Identity:
         self.principal = principal
 
 
-class Identities:
-    """Looks key pairs and accounts up."""
+class FindSession(Protocol):
+    """Finds whom the credentials of a session stand for."""
 
-    def __init__(self, meta: MetadataEngine) -> None:
+    def __call__(self, access_key: str, token: str, *, epoch: int | None = None) -> Identity | None:
+        """None when it is nobody any more. Raises InvalidToken, ExpiredToken."""
+        ...
+
+
+class Identities:
+    """Looks key pairs and accounts up; sessions by ``find_session``, which the assembly sets."""
+
+    def __init__(self, meta: MetadataEngine, iam: IamStore) -> None:
         self._meta = meta
+        self._iam = iam
+        self.find_session: FindSession | None = None
+        self.uses = KeyUses(iam)
         self._epoch = -1
         self._by_key: dict[str, Identity | None] = {}
         self._accounts: dict[str, Account] = {}
@@ -50,6 +65,17 @@ class Identities:
             self._by_key.clear()
         self._by_key[access_key] = identity
         return identity
+
+    def find_signer(self, access_key: str, token: str | None, *, epoch: int | None = None) -> Identity | None:
+        """The identity of an access key that came with this session token, None for one that came without.
+
+        Raises InvalidToken for a token that is none of this store's, ExpiredToken.
+        """
+        if not token:
+            return self.find(access_key, epoch=epoch)
+        if self.find_session is None:
+            raise InvalidToken
+        return self.find_session(access_key, token, epoch=epoch)
 
     def epoch(self) -> int:
         """The engine's epoch, to be read once a request."""
@@ -110,11 +136,30 @@ class Identities:
         if not key.active:
             return None
         account = self._meta.find_account(key.account_id)
-        principal = Principal(
+        principal = self._root(key, account) if key.user_name is None else self._user(key, account)
+        return None if principal is None else Identity(key, principal)
+
+    def _root(self, key: AccessKey, account: Account) -> Principal:
+        return Principal(
             account_id=account.id,
             canonical_id=account.canonical_id,
             arn=f"arn:aws:iam::{account.id}:root",
-            access_key=access_key,
+            access_key=key.access_key,
             is_admin=account.name == ROOT_ACCOUNT_NAME,
         )
-        return Identity(key, principal)
+
+    def _user(self, key: AccessKey, account: Account) -> Principal | None:
+        assert key.user_name is not None
+        try:
+            user = self._iam.find_entity(account.id, USER, key.user_name)
+        except NoSuchEntity:  # it was deleted between the two reads
+            return None
+        return Principal(
+            account_id=account.id,
+            canonical_id=account.canonical_id,
+            arn=user.arn,
+            user_name=user.name,
+            access_key=key.access_key,
+            user_id=user.id,
+            session={f"aws:principaltag/{name}": value for name, value in user.tags.items()},
+        )

@@ -41,6 +41,27 @@ class Source(Protocol):
         ...
 
 
+class Place(Protocol):
+    """Where a body goes: a storage class."""
+
+    @property
+    def data(self) -> DataEngine:
+        """Where larger bodies lie."""
+        ...
+
+    @property
+    def inline_size_max(self) -> int:
+        """Bodies up to this many bytes lie in the metadata."""
+        ...
+
+
+class DefaultPlace(NamedTuple):
+    """The place of what says no other."""
+
+    data: DataEngine
+    inline_size_max: int
+
+
 class Stored(NamedTuple):
     """A body that was taken in. DATA is durable and unsettled: the caller names it in the metadata, or deletes it.
 
@@ -62,11 +83,9 @@ class Ingest:
         buffer: int = STREAM_BUFFER,
         size_max: int = PUT_SIZE_MAX,
     ) -> None:
-        self._data = data
-        self._inline_size_max = inline_size_max
+        self._place = DefaultPlace(data, inline_size_max)
         self._buffer = buffer
         self._size_max = size_max
-        self._first_buffer = max(buffer, inline_size_max + 1)  # one byte more tells what fits into a row
 
     def store(
         self,
@@ -76,23 +95,26 @@ class Ingest:
         hashers: Sequence[Hasher] = (),
         verify: Callable[[], None] | None = None,
         key: DataKey | None = None,
+        place: Place | None = None,
     ) -> Stored:
         """Read ``source`` to its end and keep its bytes; update ``hashers`` with all of them, in order.
 
-        With a ``key``, which nothing else was sealed with, they are kept sealed. ``size`` is the length that was
-        promised, if one was. ``verify`` is called after the last byte, on the hub's thread, and may refuse the body by
-        raising. Raises IncompleteBody (another length than promised), EntityTooLarge, StorageFull, StorageFailed, and
-        what ``source`` and ``verify`` raise; nothing is kept then.
+        They lie where ``place`` says, by default in the engine and the rows of STANDARD. With a ``key``, which nothing
+        else was sealed with, they are kept sealed. ``size`` is the length that was promised, if one was. ``verify`` is
+        called after the last byte, on the hub's thread, and may refuse the body by raising. Raises IncompleteBody
+        (another length than promised), EntityTooLarge, StorageFull, StorageFailed, and what ``source`` and ``verify``
+        raise; nothing is kept then.
         """
+        place = place or self._place
         intake = _Intake(source, size, self._size_max)
-        pieces = intake.fill(self._first_buffer)
+        pieces = intake.fill(max(self._buffer, place.inline_size_max + 1))  # one byte more tells what fits into a row
         if not intake.ended:
-            return self._stream(intake, pieces, hashers, verify, key)
+            return self._stream(_Upload(place.data, hashers, intake.size, key), intake, pieces, verify)
         self._hash(intake.total, pieces, hashers)
         intake.check(verify)
-        if intake.total <= self._inline_size_max:
+        if intake.total <= place.inline_size_max:
             return Stored(Content(ContentKind.INLINE, inline=self._inline(intake.total, pieces, key)), intake.total)
-        with _Upload(self._data, (), intake.total, key) as upload:
+        with _Upload(place.data, (), intake.total, key) as upload:
             return Stored(upload.finish(pieces), intake.total)
 
     def _inline(self, total: int, pieces: Pieces, key: DataKey | None) -> bytes:
@@ -108,15 +130,8 @@ class Ingest:
         else:
             green.run_native(_update, hashers, pieces)
 
-    def _stream(
-        self,
-        intake: _Intake,
-        pieces: Pieces,
-        hashers: Sequence[Hasher],
-        verify: Callable[[], None] | None,
-        key: DataKey | None,
-    ) -> Stored:
-        with _Upload(self._data, hashers, intake.size, key) as upload:
+    def _stream(self, upload: _Upload, intake: _Intake, pieces: Pieces, verify: Callable[[], None] | None) -> Stored:
+        with upload:
             while pieces:
                 upload.push(pieces)
                 pieces = intake.fill(self._buffer)
@@ -195,7 +210,7 @@ class _Upload:
     # -- the greenthread's side ------------------------------------------------------------------------------------
 
     def push(self, pieces: Pieces) -> None:
-        """Have ``pieces`` hashed and written; return when those pushed before them are, and raise what went wrong."""
+        """Have ``pieces`` hashed, written and emptied; return when those before them are, and raise what went wrong."""
         self.drain()
         self._job = green.submit_native(self._take, pieces)
 
@@ -217,13 +232,12 @@ class _Upload:
             if not self._given_up:
                 _update(self._hashers, pieces)
                 self._write(pieces)
+            pieces.clear()  # frames above, of this thread and of the greenthread, still name the list
 
     def _write(self, pieces: Pieces) -> DataWriter:
         if self._writer is None:
             self._writer = self._data.create(self._size)
-        if self._sealer is not None:
-            pieces = self._sealer.update(pieces)
-        for piece in pieces:
+        for piece in pieces if self._sealer is None else self._sealer.update(pieces):
             self._writer.write(piece)
         return self._writer
 

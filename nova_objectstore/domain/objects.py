@@ -1,25 +1,24 @@
 """Objects: put, read, copied, renamed, deleted, listed.
 
+``announce``: what is to be told of a change, written with it (see ``domain/notifications.py``).
+
 The order of every write: the data durable under a fresh ref; then the version committed, with what it replaces queued as
 garbage; then the answer. A crash at any point leaves the old object or the new one.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-from nova_objectstore.data.engine import DataEngine
+from nova_objectstore.delivery.ports import Announcement
 from nova_objectstore.domain.bodies import IncomingBody
 from nova_objectstore.domain.bucket_encryption import CustomerKey, Scheme
-from nova_objectstore.domain.commit import Commits
 from nova_objectstore.domain.copying import StoredBody
-from nova_objectstore.domain.egress import Egress
-from nova_objectstore.domain.encryption import Encryption, Protection
-from nova_objectstore.domain.ingest import Ingest
-from nova_objectstore.domain.retention import Retention
+from nova_objectstore.domain.encryption import Protection
+from nova_objectstore.domain.storage_classes import StorageClass
+from nova_objectstore.domain.writing import Writing
 from nova_objectstore.errors import InvalidRequest, NoSuchKey, PreconditionFailed
-from nova_objectstore.meta.engine import MetadataEngine
 from nova_objectstore.types import (
     NO_LOCK,
     UNCONDITIONAL,
@@ -74,28 +73,8 @@ class _Written(NamedTuple):
     extra: Mapping[str, str] = {}
 
 
-class Objects:
+class Objects(Writing):
     """The rules of objects."""
-
-    def __init__(
-        self,
-        meta: MetadataEngine,
-        data: DataEngine,
-        ingest: Ingest,
-        egress: Egress,
-        encryption: Encryption,
-        retention: Retention,
-        *,
-        now_us: Callable[[], int],
-    ) -> None:
-        self._meta = meta
-        self._data = data
-        self._ingest = ingest
-        self._egress = egress
-        self._encryption = encryption
-        self._commits = Commits(data)
-        self._retention = retention
-        self._now_us = now_us
 
     # -- reading --------------------------------------------------------------------------------------------------------
 
@@ -117,20 +96,29 @@ class Objects:
     # -- writing --------------------------------------------------------------------------------------------------------
 
     def put(
-        self, bucket: Bucket, spec: ObjectSpec, body: IncomingBody, condition: WriteCondition = UNCONDITIONAL
+        self,
+        bucket: Bucket,
+        spec: ObjectSpec,
+        body: IncomingBody,
+        condition: WriteCondition = UNCONDITIONAL,
+        *,
+        announce: Announcement | None = None,
     ) -> Version:
         """Store ``body`` as the key's current object. Durable when it returns.
 
         Raises what the body raises (nothing is kept then), PreconditionFailed, NoSuchKey, NoSuchBucket, StorageFull,
-        NoSuchKmsKey, KmsKeyDisabled, AccessDenied (see ``Encryption.protect``).
+        NoSuchKmsKey, KmsKeyDisabled, AccessDenied (see ``Encryption.protect``), InvalidStorageClass.
         """
+        place = self._classes.find(spec.storage_class)
         spec = spec._replace(lock=self._retention.lock_for(bucket, spec.lock))
         if condition is not UNCONDITIONAL:
             self._refuse_early(bucket, spec.key, condition)
         protection = self._encryption.protect(bucket, spec.encryption)
-        written = self._store(body, protection)
+        written = self._store(body, protection, place)
         new = self._new_version(spec, written)
-        return self._commits.commit(written.content, lambda: self._meta.put_version(bucket, new, condition))
+        return self._commits.commit(
+            written.content, lambda: self._meta.put_version(bucket, new, condition, announce=announce)
+        )
 
     def _refuse_early(self, bucket: Bucket, key: str, condition: WriteCondition) -> None:
         """Spare the client a long upload that cannot succeed; the transaction decides for good."""
@@ -145,9 +133,11 @@ class Objects:
         if condition.if_match not in (None, "*", current.etag):
             raise PreconditionFailed(condition="If-Match")
 
-    def _store(self, body: IncomingBody, protection: Protection | None) -> _Written:
+    def _store(self, body: IncomingBody, protection: Protection | None, place: StorageClass) -> _Written:
         key = None if protection is None else protection.key
-        stored = self._ingest.store(body, size=body.size, hashers=body.hashers, verify=body.finish, key=key)
+        stored = self._ingest.store(
+            body, size=body.size, hashers=body.hashers, verify=body.finish, key=key, place=place
+        )
         digests = body.digests()
         if protection is None:
             return _Written(stored.content, stored.size, digests.etag, digests.checksum)
@@ -180,32 +170,41 @@ class Objects:
         algorithm: str = "",
         condition: WriteCondition = UNCONDITIONAL,
         customer: CustomerKey | None = None,
+        announce: Announcement | None = None,
     ) -> Version:
         """Make a copy of ``source`` the current object of ``spec.key``; ``algorithm`` asks for another checksum.
 
         The bytes are shared where the engine can and the encryption stays the same, and read and written otherwise.
         ``customer`` opens a source that was stored with SSE-C; that it fits was checked. Raises what ``put`` does, and
-        what opening the source does.
+        what opening the source does: InvalidObjectState for one that is archived.
         """
+        place = self._classes.find(spec.storage_class)
+        source = self._egress.find_readable(source)
         spec = spec._replace(lock=self._retention.lock_for(bucket, spec.lock))
-        written = self._copy_content(
-            source, algorithm, self._encryption.buckets.choose(bucket, spec.encryption), customer
-        )
+        scheme = self._encryption.buckets.choose(bucket, spec.encryption)
+        written = self._copy_content(source, algorithm, scheme, customer, place)
         new = self._new_version(spec, written)
-        return self._commits.commit(written.content, lambda: self._meta.put_version(bucket, new, condition))
+        return self._commits.commit(
+            written.content, lambda: self._meta.put_version(bucket, new, condition, announce=announce)
+        )
 
     def _copy_content(
-        self, source: Version, algorithm: str, scheme: Scheme | None, customer: CustomerKey | None
+        self,
+        source: Version,
+        algorithm: str,
+        scheme: Scheme | None,
+        customer: CustomerKey | None,
+        place: StorageClass,
     ) -> _Written:
-        if source.parts_count == 0 and algorithm in ("", source.checksum.algorithm if source.checksum else ""):
+        digest = source.checksum.algorithm if source.checksum else ""
+        if place.holds(source.content, source.size) and source.parts_count == 0 and algorithm in ("", digest):
             shared = self._share(source, scheme)
             if shared is not None:
                 return shared
         protection = None if scheme is None else self._encryption.begin(scheme)
-        algorithm = algorithm or (source.checksum.algorithm if source.checksum else "")
-        body = StoredBody(self._egress, source, algorithm, customer=customer)
+        body = StoredBody(self._egress, source, algorithm or digest, customer=customer)
         try:
-            return self._store(body, protection)
+            return self._store(body, protection, place)
         finally:
             body.close()
 
@@ -218,7 +217,14 @@ class Objects:
         return _Written(content, source.size, source.etag, source.checksum, extra)
 
     def rename(
-        self, bucket: Bucket, source: str, target: str, *, source_condition: WriteCondition, condition: WriteCondition
+        self,
+        bucket: Bucket,
+        source: str,
+        target: str,
+        *,
+        source_condition: WriteCondition,
+        condition: WriteCondition,
+        announce: Announcement | None = None,
     ) -> Version:
         """Give the current object of ``source`` the key ``target``, atomically.
 
@@ -227,19 +233,38 @@ class Objects:
         if source == target:
             raise InvalidRequest("The source and the destination of a rename must differ")
         return self._meta.rename_object(
-            bucket, source, target, now_us=self._now_us(), source_condition=source_condition, condition=condition
+            bucket,
+            source,
+            target,
+            now_us=self._now_us(),
+            source_condition=source_condition,
+            condition=condition,
+            announce=announce,
         )
 
     # -- deleting ---------------------------------------------------------------------------------------------------------
 
-    def delete(self, bucket: Bucket, delete: Delete, *, owner_id: str, bypass_governance: bool = False) -> Deleted:
+    def delete(
+        self,
+        bucket: Bucket,
+        delete: Delete,
+        *,
+        owner_id: str,
+        bypass_governance: bool = False,
+        announce: Announcement | None = None,
+    ) -> Deleted:
         """Delete a key or a version; what is not there is deleted already, as S3 has it.
 
         Raises PreconditionFailed, NoSuchKey (If-Match on an absent key), ObjectLocked.
         """
         if delete.version_id is None:
             return self._meta.delete_object(
-                bucket, delete.key, owner_id=owner_id, now_us=self._now_us(), condition=delete.condition
+                bucket,
+                delete.key,
+                owner_id=owner_id,
+                now_us=self._now_us(),
+                condition=delete.condition,
+                announce=announce,
             )
         return self._meta.delete_version(
             bucket,
@@ -248,25 +273,53 @@ class Objects:
             now_us=self._now_us(),
             bypass_governance=bypass_governance,
             condition=delete.condition,
+            announce=announce,
         )
 
     def delete_many(
-        self, bucket: Bucket, deletes: Sequence[Delete], *, owner_id: str, bypass_governance: bool = False
+        self,
+        bucket: Bucket,
+        deletes: Sequence[Delete],
+        *,
+        owner_id: str,
+        bypass_governance: bool = False,
+        announce: Announcement | None = None,
     ) -> Sequence[Deleted | Exception]:
         """Delete each on its own; the outcomes in the same order, errors as values."""
         return self._meta.delete_objects(
-            bucket, deletes, owner_id=owner_id, now_us=self._now_us(), bypass_governance=bypass_governance
+            bucket,
+            deletes,
+            owner_id=owner_id,
+            now_us=self._now_us(),
+            bypass_governance=bypass_governance,
+            announce=announce,
         )
 
     # -- tags -----------------------------------------------------------------------------------------------------------
 
-    def set_tags(self, bucket: Bucket, key: str, version_id: str | None, tags: Mapping[str, str]) -> Version:
+    def set_tags(
+        self,
+        bucket: Bucket,
+        key: str,
+        version_id: str | None,
+        tags: Mapping[str, str],
+        *,
+        announce: Announcement | None = None,
+    ) -> Version:
         """Replace the tags of the current version or the one named. Raises NoSuchKey, NoSuchVersion."""
-        return self._meta.set_tags(bucket.id, key, version_id, tags)
+        return self._meta.set_tags(bucket.id, key, version_id, tags, announce=announce)
 
-    def set_extra(self, bucket: Bucket, key: str, version_id: str | None, changes: Mapping[str, str]) -> Version:
+    def set_extra(
+        self,
+        bucket: Bucket,
+        key: str,
+        version_id: str | None,
+        changes: Mapping[str, str],
+        *,
+        announce: Announcement | None = None,
+    ) -> Version:
         """Change facts of later layers; an empty value removes one. Raises NoSuchKey, NoSuchVersion."""
-        return self._meta.set_extra(bucket.id, key, version_id, changes)
+        return self._meta.set_extra(bucket.id, key, version_id, changes, announce=announce)
 
     # -- listing ------------------------------------------------------------------------------------------------------------
 

@@ -4,21 +4,18 @@ from __future__ import annotations
 
 import hashlib
 import secrets
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from typing import NamedTuple
 
 from nova_objectstore.checksums import CRC64NVME, combine, compose
-from nova_objectstore.data.engine import DataEngine
+from nova_objectstore.delivery.ports import Announcement
 from nova_objectstore.domain.bodies import IncomingBody
 from nova_objectstore.domain.bucket_encryption import CustomerKey
-from nova_objectstore.domain.commit import Commits
 from nova_objectstore.domain.copying import StoredBody
-from nova_objectstore.domain.egress import Egress
-from nova_objectstore.domain.encryption import Encryption, check_upload_customer
-from nova_objectstore.domain.ingest import Ingest
+from nova_objectstore.domain.encryption import check_upload_customer
 from nova_objectstore.domain.objects import ObjectSpec
-from nova_objectstore.domain.retention import Retention
+from nova_objectstore.domain.writing import Writing
 from nova_objectstore.errors import (
     BadDigest,
     EntityTooLarge,
@@ -29,7 +26,7 @@ from nova_objectstore.errors import (
     NoSuchUpload,
 )
 from nova_objectstore.limits import OBJECT_SIZE_MAX, PART_SIZE_MIN
-from nova_objectstore.meta.engine import Assembly, MetadataEngine
+from nova_objectstore.meta.engine import Assembly
 from nova_objectstore.types import (
     NOTHING,
     UNCONDITIONAL,
@@ -63,35 +60,18 @@ class Claim(NamedTuple):
     size: int | None = None
 
 
-class Uploads:
+class Uploads(Writing):
     """The rules of multipart uploads."""
-
-    def __init__(
-        self,
-        meta: MetadataEngine,
-        data: DataEngine,
-        ingest: Ingest,
-        egress: Egress,
-        encryption: Encryption,
-        retention: Retention,
-        *,
-        now_us: Callable[[], int],
-    ) -> None:
-        self._retention = retention
-        self._meta = meta
-        self._ingest = ingest
-        self._egress = egress
-        self._encryption = encryption
-        self._commits = Commits(data)
-        self._now_us = now_us
 
     def begin(
         self, bucket: Bucket, spec: ObjectSpec, *, initiator: str, checksum_algorithm: str = "", checksum_type: str = ""
     ) -> Upload:
         """Begin an upload and answer it with its new id; how the object is encrypted is settled here.
 
-        Raises NoSuchBucket, NoSuchKmsKey, KmsKeyDisabled, AccessDenied (see ``Encryption.protect``).
+        Raises NoSuchBucket, NoSuchKmsKey, KmsKeyDisabled, AccessDenied (see ``Encryption.protect``),
+        InvalidStorageClass.
         """
+        self._classes.find(spec.storage_class)
         protection = self._encryption.protect(bucket, spec.encryption)
         upload = Upload(
             bucket_id=bucket.id,
@@ -118,11 +98,15 @@ class Uploads:
     def put_part(self, upload: Upload, number: int, body: IncomingBody, *, customer: CustomerKey | None = None) -> Part:
         """Store a part, durable when it returns; a part of that number is replaced. ``customer``: the upload's, of SSE-C.
 
-        Raises NoSuchUpload, and what ``Encryption.protect_part`` does.
+        It lies where the upload's storage class has its data. Raises NoSuchUpload, and what ``Encryption.protect_part``
+        does.
         """
+        place = self._classes.find(upload.storage_class)
         protection = self._encryption.protect_part(upload, customer)
         key = None if protection is None else protection.key
-        stored = self._ingest.store(body, size=body.size, hashers=body.hashers, verify=body.finish, key=key)
+        stored = self._ingest.store(
+            body, size=body.size, hashers=body.hashers, verify=body.finish, key=key, place=place
+        )
         digests = body.digests()
         part = Part(number, stored.size, digests.etag, self._now_us(), digests.checksum, stored.content)
         if protection is not None:
@@ -173,6 +157,7 @@ class Uploads:
         claim: Claim = Claim(),  # noqa: B008  a NamedTuple: nobody can change it
         condition: WriteCondition = UNCONDITIONAL,
         customer: CustomerKey | None = None,
+        announce: Announcement | None = None,
     ) -> Version:
         """Make the chosen parts the key's current object and end the upload.
 
@@ -205,7 +190,7 @@ class Uploads:
             lock=upload.lock,
             extra=upload.extra,
         )
-        return self._meta.complete_upload(bucket, Assembly(upload_id, parts, version), condition)
+        return self._meta.complete_upload(bucket, Assembly(upload_id, parts, version), condition, announce=announce)
 
     def _pick(self, upload: Upload, chosen: Sequence[ChosenPart]) -> Sequence[Part]:
         stored = {part.number: part for part in self._all_parts(upload)}

@@ -180,8 +180,7 @@ class _Registering:
             self._release()
         except StoreError as error:
             self._fail(_reason(error))
-        except Exception:
-            # A fault of ours: the row must not be tried for ever, and others wait behind it.
+        except Exception:  # a fault of ours: the row must not be tried for ever, and others wait behind it
             LOG.exception("image %s: registering failed", image_id)
             self._fail("An internal error. The service's log tells more.")
 

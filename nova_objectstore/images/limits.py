@@ -42,5 +42,3 @@ NAME_CHARS_MIN = 3  # EC2: RegisterImage, Name
 NAME_CHARS_MAX = 128
 DESCRIPTION_CHARS_MAX = 255  # EC2: RegisterImage, Description
 PERMISSIONS_MAX = 1000  # launch permissions of one image; AWS's quota of shared accounts is 1,000
-QUERY_PARAMETERS_MAX = 2000  # a request of 200 filters with values, or 1,000 image ids
-QUERY_BODY_MAX = 256 * KiB

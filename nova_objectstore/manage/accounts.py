@@ -72,5 +72,11 @@ COMMANDS = (
     ),
     Command("account", "list", "List all accounts by name.", _list),
     Command("account", "show", "Show an account, its access keys and how many buckets it has.", _show, (_ACCOUNT,)),
-    Command("account", "delete", "Delete an account that owns no buckets, and its keys.", _delete, (_ACCOUNT,)),
+    Command(
+        "account",
+        "delete",
+        "Delete an account that owns no buckets, and its keys, users and policies.",
+        _delete,
+        (_ACCOUNT,),
+    ),
 )

@@ -11,28 +11,44 @@ import textwrap
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import Any, NamedTuple, NoReturn
+from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 
 from nova_objectstore.crypto.keyring import Keyring
 from nova_objectstore.domain.accounts import Accounts, KeyPair
 from nova_objectstore.domain.buckets import Buckets
 from nova_objectstore.domain.objects import Objects
+from nova_objectstore.iam.directory import Directory
+from nova_objectstore.iam.policies import Policies
 from nova_objectstore.images.keys import CloudKeys
 from nova_objectstore.images.legacy import ImportProgress, LegacyImport, ResolveOwner
 from nova_objectstore.images.registry import Images
 from nova_objectstore.manage.progress import Tell
 from nova_objectstore.manage.report import Report
 from nova_objectstore.meta.engine import MetadataEngine
+from nova_objectstore.meta.quota_port import QuotaStore
 from nova_objectstore.types import Principal
 from nova_wsgi.errors import ConfigError
 from nova_wsgi.registry.services import Services
 
+if TYPE_CHECKING:
+    from nova_objectstore.manage.integrity import Integrity
+
 NOUNS = {
     "account": "accounts and their root key pairs",
-    "key": "access keys of accounts",
+    "key": "access keys of accounts and of their users",
+    "user": "users of an account, and what they may do",
+    "group": "groups of users",
+    "role": "roles, whose sessions others may begin",
+    "policy": "managed policies, for users, groups and roles",
     "bucket": "buckets and what they hold",
     "image": "registered images and their bundles",
     "kms": "the keys of server-side encryption",
+    "quota": "how much accounts and buckets may hold",
+    "notification": "events on their way to webhooks and brokers",
+    "scrub": "whether stored bytes are what was written",
+    "check": "whether metadata and data fit together",
+    "backup": "a copy of the whole store",
+    "restore": "a store out of a backup",
     "db": "the metadata database",
     "service": "the services, and what they do",
 }
@@ -80,18 +96,22 @@ class Context:
     """
 
     meta: MetadataEngine
+    quotas: QuotaStore
     accounts: Accounts
+    directory: Directory
+    policies: Policies
     keyring: Keyring
     read_schema: Callable[[], Schema]
     open_services: Callable[[], Services]
     control_path: str | None
     open_images: Callable[[], AbstractContextManager[OpenImages]]
     open_keys: Callable[[], CloudKeys]
+    integrity: Integrity
     progress: Callable[[str], AbstractContextManager[Tell]]
 
 
 class Command(NamedTuple):
-    """``nova-manage NOUN VERB ARGUMENTS``.
+    """``nova-manage NOUN VERB ARGUMENTS``; without a verb, where it is empty.
 
     ``may_create``: it may be the first to touch a new state directory. ``is_open``: it wants the engine opened, which
     also migrates the database. ``needs_store``: it is about the store; without, it touches nothing of it.
@@ -127,25 +147,41 @@ def make_parser(commands: Sequence[Command], *, program: str) -> CommandParser:
     for noun, summary in NOUNS.items():
         about = f"{summary[0].upper()}{summary[1:]}."
         of_noun = nouns.add_parser(noun, help=about, description=about, allow_abbrev=False, parents=[common])
-        verbs = of_noun.add_subparsers(title="commands", metavar="COMMAND", required=True, dest="verb")
-        for command in (command for command in commands if command.noun == noun):
-            of_verb = verbs.add_parser(
-                command.verb, help=command.summary, description=command.summary, allow_abbrev=False, parents=[common]
-            )
-            of_verb.set_defaults(command=command)
-            for argument in command.arguments:
-                of_verb.add_argument(argument.name, **argument.options)
+        own = [command for command in commands if command.noun == noun]
+        for command in (command for command in own if not command.verb):
+            of_noun.description = command.summary
+            _add_command(of_noun, command)
+        if any(command.verb for command in own):
+            required = all(command.verb for command in own)
+            verbs = of_noun.add_subparsers(title="commands", metavar="COMMAND", required=required, dest="verb")
+            for command in (command for command in own if command.verb):
+                of_verb = verbs.add_parser(
+                    command.verb,
+                    help=command.summary,
+                    description=command.summary,
+                    allow_abbrev=False,
+                    parents=[common],
+                )
+                _add_command(of_verb, command)
     return parser
+
+
+def _add_command(parser: argparse.ArgumentParser, command: Command) -> None:
+    parser.set_defaults(command=command)
+    for argument in command.arguments:
+        parser.add_argument(argument.name, **argument.options)
 
 
 def render_overview(commands: Sequence[Command], *, program: str) -> str:
     """The first part of ``--help``: every command in a line or two."""
     lines = [f"usage: {program} [options] COMMAND ...", "", "Commands (each tells more with --help):"]
     for command in commands:
-        words = [command.noun, command.verb]
+        words = [command.noun, command.verb] if command.verb else [command.noun]
         words += [_shown(argument) for argument in command.arguments if not argument.name.startswith("-")]
         summary = textwrap.wrap(command.summary, width=_SUMMARY_WIDTH)
-        lines += [f"  {' '.join(words):<{_WORDS_WIDTH}}{summary[0]}"]
+        if len(" ".join(words)) >= _WORDS_WIDTH:
+            summary.insert(0, "")
+        lines += [f"  {' '.join(words):<{_WORDS_WIDTH}}{summary[0]}".rstrip()]
         lines += [" " * (_WORDS_WIDTH + 2) + line for line in summary[1:]]
     return "\n".join(lines)
 

@@ -1,4 +1,4 @@
-"""``nova-manage key``: access keys of accounts."""
+"""``nova-manage key``: access keys of accounts and of their users."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ _COLUMNS = (
     Column("created", Kind.TIME),
 )
 _ACCOUNT = Argument("account", {"metavar": "ACCOUNT", "help": "The account's name or 12-digit id."})
+_USER = Argument("--user", {"metavar": "NAME", "help": "Of this IAM user of the account."})
 _KEY = Argument("key", {"metavar": "KEY", "help": "The access key."})
 
 
@@ -29,12 +30,20 @@ def _report(key: AccessKey, *more: tuple[Column, Any]) -> Report:
 
 
 def _create(context: Context, arguments: Namespace) -> Report:
-    key = context.accounts.create_key(arguments.account, given_pair(arguments))
+    pair = given_pair(arguments)
+    if arguments.user is None:
+        key = context.accounts.create_key(arguments.account, pair)
+    else:
+        account = context.accounts.find(arguments.account)
+        key = context.directory.create_key(account.id, arguments.user, pair)
     return _report(key, (Column("secret_key"), key.secret_key))
 
 
 def _list(context: Context, arguments: Namespace) -> Report:
-    return Report(_COLUMNS, [_values(key) for key in context.accounts.list_keys(arguments.account)])
+    keys = context.accounts.list_keys(arguments.account)
+    if arguments.user is not None:
+        keys = context.directory.iam.list_entity_keys(context.accounts.find(arguments.account).id, arguments.user)
+    return Report(_COLUMNS, [_values(key) for key in keys])
 
 
 def _delete(context: Context, arguments: Namespace) -> Report:
@@ -60,11 +69,11 @@ COMMANDS = (
     Command(
         "key",
         "create",
-        "Add a root key pair to an account; this is the only time that its secret is shown.",
+        "Add a key pair to an account's root, or to a user; this is the only time that its secret is shown.",
         _create,
-        (_ACCOUNT, *KEY_PAIR_ARGUMENTS),
+        (_ACCOUNT, _USER, *KEY_PAIR_ARGUMENTS),
     ),
-    Command("key", "list", "List an account's access keys, oldest first.", _list, (_ACCOUNT,)),
+    Command("key", "list", "List an account's access keys, oldest first.", _list, (_ACCOUNT, _USER)),
     Command("key", "delete", "Delete an access key; what it signs is refused at once.", _delete, (_KEY,)),
     Command("key", "activate", "Switch an access key on again.", _activate, (_KEY,)),
     Command("key", "deactivate", "Switch an access key off without deleting it.", _deactivate, (_KEY,)),

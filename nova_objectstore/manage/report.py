@@ -44,18 +44,20 @@ class Column(NamedTuple):
 class Report:
     """Rows of values, in the order of ``columns``; ``is_single`` when there is always exactly one.
 
-    None is a value that is not known. ``text``: what people read instead, where a table cannot show it.
+    None is a value that is not known. ``text``: what people read instead, where a table cannot show it. ``status``: the
+    program's exit code.
     """
 
     columns: Sequence[Column]
     rows: Sequence[Sequence[Any]]
     is_single: bool = False
     text: str | None = None
+    status: int = 0
 
     @classmethod
-    def of_one(cls, facts: Sequence[tuple[Column, Any]]) -> Report:
+    def of_one(cls, facts: Sequence[tuple[Column, Any]], *, status: int = 0) -> Report:
         """A report of one thing."""
-        return cls([column for column, _ in facts], [[value for _, value in facts]], is_single=True)
+        return cls([column for column, _ in facts], [[value for _, value in facts]], is_single=True, status=status)
 
 
 def print_json(report: Report, out: TextIO) -> None:

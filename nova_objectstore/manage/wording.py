@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from nova_objectstore import errors
+from nova_objectstore.delivery import errors as delivery
+from nova_objectstore.iam import errors as iam
 from nova_objectstore.images import errors as images
 
 _WORDS: dict[type[errors.StoreError], str] = {
@@ -15,11 +17,16 @@ _WORDS: dict[type[errors.StoreError], str] = {
     errors.AccessKeyExists: "that access key is somebody's already",
     errors.AccountNotEmpty: "the account still owns buckets",
     errors.NoSuchKey: "no such object",
+    iam.NoSuchEntity: "not there",
+    iam.EntityAlreadyExists: "there is one of that name already",
+    iam.DeleteConflict: "not yet",
+    iam.LimitExceeded: "there may be no more",
     images.NoSuchImage: "no such image",
     images.ImageExists: "there is an image of that id already",
     images.ImageNameTaken: "another image of the account has that name",
     images.InvalidImageId: "not the id of an image",
     images.InvalidLocation: "not the place of a manifest, BUCKET/KEY",
+    delivery.NoSuchSubscription: "no such subscription",
     errors.SchemaTooNew: "the database was written by a later release",
     errors.StorageFull: "no space left on the disk",
     errors.StorageFailed: "the disk or the database failed",

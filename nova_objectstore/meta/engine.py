@@ -5,6 +5,7 @@ Laws, for every engine (``tests/nova_objectstore/meta`` runs one conformance sui
 - A verb is one whole transaction: it happened and is durable when the verb returns, or nothing of it happened.
   No connection, cursor or transaction crosses this port.
 - Conditions (``WriteCondition``, object lock) are checked inside the transaction that writes.
+- Verbs that take ``announce`` write its events in the same transaction, when they changed something (delivery/ports.py).
 - What a write replaces or removes is queued as garbage in the same transaction; inline bytes go at once.
 - Keys sort as the bytes of their UTF-8. A listing costs what it returns, not what the bucket holds.
 - Driver errors are translated at the engine's edge into ``errors.EngineError`` kinds. After one from a verb that writes, the
@@ -18,6 +19,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple, Protocol
 
+from nova_objectstore.delivery.ports import Announcement
 from nova_objectstore.types import (
     UNCONDITIONAL,
     AccessKey,
@@ -87,7 +89,10 @@ class MetadataEngine(Protocol):
         """All accounts by name."""
 
     def delete_account(self, account_id: str) -> None:
-        """Remove the account and its keys. Raises NoSuchAccount, AccountNotEmpty while it owns buckets."""
+        """Remove the account, its keys, and its users, groups, roles and policies.
+
+        Raises NoSuchAccount, AccountNotEmpty while it owns buckets.
+        """
 
     def create_access_key(self, key: AccessKey) -> None:
         """Add a key pair. Raises NoSuchAccount, AccessKeyExists."""
@@ -124,6 +129,9 @@ class MetadataEngine(Protocol):
     def find_bucket(self, name: str) -> Bucket:
         """The bucket of that name. Raises NoSuchBucket."""
 
+    def bucket_of_id(self, bucket_id: int) -> Bucket:
+        """The bucket of that number. Raises NoSuchBucket."""
+
     def list_buckets(
         self, owner_id: str, *, prefix: str = "", after: str = "", limit: int = 10_000
     ) -> Sequence[Bucket]:
@@ -159,7 +167,14 @@ class MetadataEngine(Protocol):
 
     # -- versions ------------------------------------------------------------------------------------------------------
 
-    def put_version(self, bucket: Bucket, new: NewVersion, condition: WriteCondition = UNCONDITIONAL) -> Version:
+    def put_version(
+        self,
+        bucket: Bucket,
+        new: NewVersion,
+        condition: WriteCondition = UNCONDITIONAL,
+        *,
+        announce: Announcement | None = None,
+    ) -> Version:
         """Make ``new`` the current object of its key, by the bucket's versioning state *in the database*.
 
         Enabled: older versions stay. Suspended: the null version is replaced. Off: the object is replaced.
@@ -182,6 +197,7 @@ class MetadataEngine(Protocol):
         owner_id: str,
         now_us: int,
         condition: WriteCondition = UNCONDITIONAL,
+        announce: Announcement | None = None,
     ) -> Deleted:
         """DELETE without a version id: remove the object (Off), or hide the key under a delete marker.
 
@@ -197,6 +213,7 @@ class MetadataEngine(Protocol):
         now_us: int,
         bypass_governance: bool = False,
         condition: WriteCondition = UNCONDITIONAL,
+        announce: Announcement | None = None,
     ) -> Deleted:
         """DELETE with a version id: remove that version or marker for good; the next newest becomes current.
 
@@ -211,6 +228,7 @@ class MetadataEngine(Protocol):
         owner_id: str,
         now_us: int,
         bypass_governance: bool = False,
+        announce: Announcement | None = None,
     ) -> Sequence[Deleted | Exception]:
         """DeleteObjects: each (key, version id or None, condition) on its own, all in one transaction; errors as values."""
 
@@ -223,6 +241,7 @@ class MetadataEngine(Protocol):
         now_us: int,
         source_condition: WriteCondition = UNCONDITIONAL,
         condition: WriteCondition = UNCONDITIONAL,
+        announce: Announcement | None = None,
     ) -> Version:
         """RenameObject, atomically: the current object of ``source`` becomes that of ``target``; its bytes do not move.
 
@@ -230,10 +249,26 @@ class MetadataEngine(Protocol):
         Raises NoSuchKey, PreconditionFailed, ObjectLocked.
         """
 
-    def set_tags(self, bucket_id: int, key: str, version_id: str | None, tags: Mapping[str, str]) -> Version:
+    def set_tags(
+        self,
+        bucket_id: int,
+        key: str,
+        version_id: str | None,
+        tags: Mapping[str, str],
+        *,
+        announce: Announcement | None = None,
+    ) -> Version:
         """Replace the tags of the current version or the one named. Raises NoSuchKey, NoSuchVersion."""
 
-    def set_extra(self, bucket_id: int, key: str, version_id: str | None, extra: Mapping[str, str]) -> Version:
+    def set_extra(
+        self,
+        bucket_id: int,
+        key: str,
+        version_id: str | None,
+        extra: Mapping[str, str],
+        *,
+        announce: Announcement | None = None,
+    ) -> Version:
         """Set those facts of later layers (ACL, encryption, restore) that are named, and leave the others as they are.
 
         An empty value removes one. Raises NoSuchKey, NoSuchVersion.
@@ -287,7 +322,14 @@ class MetadataEngine(Protocol):
     ) -> Sequence[Part]:
         """Parts with numbers above ``after``, ascending. Raises NoSuchUpload."""
 
-    def complete_upload(self, bucket: Bucket, assembly: Assembly, condition: WriteCondition = UNCONDITIONAL) -> Version:
+    def complete_upload(
+        self,
+        bucket: Bucket,
+        assembly: Assembly,
+        condition: WriteCondition = UNCONDITIONAL,
+        *,
+        announce: Announcement | None = None,
+    ) -> Version:
         """Turn chosen parts into the key's current object and end the upload, as put_version does for one body.
 
         Idempotent: completing an upload again with the same ETag as the version it produced answers that version, as

@@ -81,7 +81,7 @@ class AclReader:
             listed = xml.child(root, "AccessControlList")
             if listed is None:
                 raise MalformedACL
-            grants = [self._grant(node) for node in xml.children(listed, "Grant")]
+            grants = [self.read_grant(node) for node in xml.children(listed, "Grant")]
         except MalformedXML as error:
             raise MalformedACL(**error.facts) from None
         return self._checked(grants, owner)
@@ -91,7 +91,8 @@ class AclReader:
             raise MalformedACL
         return make_acl(grants, owner)
 
-    def _grant(self, node: xml.Node) -> Grant:
+    def read_grant(self, node: xml.Node) -> Grant:
+        """A Grant element. Raises MalformedACL, InvalidArgument, UnresolvableGrantByEmailAddress, ..."""
         grantee = xml.child(node, "Grantee")
         try:
             permission = Permission(xml.text(node, "Permission"))
@@ -137,14 +138,15 @@ class AclReader:
 
     def render(self, acl: Acl | None, owner: Account) -> str:
         """The AccessControlPolicy of a list."""
-        grants = "".join(self._render_grant(grant) for grant in grants_of(acl, owner.canonical_id))
+        grants = "".join(self.render_grant(grant) for grant in grants_of(acl, owner.canonical_id))
         return document(
             "AccessControlPolicy",
             f"<Owner>{_render_account(owner.canonical_id, owner)}</Owner>",
             f"<AccessControlList>{grants}</AccessControlList>",
         )
 
-    def _render_grant(self, grant: Grant) -> str:
+    def render_grant(self, grant: Grant) -> str:
+        """A Grant element."""
         if grant.grantee in GROUPS:
             grantee = f'<Grantee {_XSI} xsi:type="Group">{element("URI", grant.grantee)}</Grantee>'
         else:

@@ -31,6 +31,11 @@ class Address(NamedTuple):
     is_virtual: bool = False
 
 
+def host_name(host: str) -> str:
+    """A Host header's name: without its port, in lower-case, without the root's dot."""
+    return _port.sub("", host.strip()).rstrip(".").lower()
+
+
 class AddressParser:
     """Knows the domains under which buckets have host names."""
 
@@ -42,7 +47,7 @@ class AddressParser:
         """The bucket that a Host header names; ``""`` for none. The port and the case of letters do not count."""
         if not self._suffixes:
             return ""  # PERF: path style only
-        name = _port.sub("", host.strip()).rstrip(".").lower()
+        name = host_name(host)
         for suffix in self._suffixes:
             if name == suffix[1:]:
                 return ""  # a domain itself, even where it is another's subdomain

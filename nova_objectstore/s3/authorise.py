@@ -63,16 +63,7 @@ class Authoriser:
             self._authorise_account(req, operation)
             return
         req.rules = rules = self._access.rules(req.bucket)
-        version_id = None if operation.name in _WITHOUT_VERSION else req.query.get("versionId")
-        req.context = RequestContext(
-            req,
-            self._sources,
-            operation=operation.name,
-            bucket=req.bucket,
-            key=req.key,
-            version_id=version_id,
-            inline=operation.name == "GetObject",
-        )
+        req.make_context = self._make_context
         if self._access.is_unrestricted(req.principal, req.bucket):
             req.may = _may_everything
         else:
@@ -80,6 +71,19 @@ class Authoriser:
             req.may = partial(self._may, req)
         if operation.name in CREATING:
             req.written_as = self._read_ownership(req, rules)
+
+    def _make_context(self, req: S3Request) -> RequestContext:
+        assert req.operation is not None
+        name = req.operation.name
+        return RequestContext(
+            req,
+            self._sources,
+            operation=name,
+            bucket=req.bucket,
+            key=req.key,
+            version_id=None if name in _WITHOUT_VERSION else req.query.get("versionId"),
+            inline=name == "GetObject",
+        )
 
     def _authorise_account(self, req: S3Request, operation: Operation) -> None:
         """Operations on the service, and the creation of buckets: what an account does with itself."""

@@ -57,6 +57,10 @@ ROWS: dict[type[BaseException], ErrorRow] = {
         "InvalidAccessKeyId", 403, "The AWS Access Key Id you provided does not exist in our records."
     ),
     # -- the state does not allow it
+    fact.InvalidObjectState: ErrorRow(
+        "InvalidObjectState", 403, "The operation is not valid for the object's storage class"
+    ),
+    fact.RestoreAlreadyInProgress: ErrorRow("RestoreAlreadyInProgress", 409, "Object restore is already in progress"),
     fact.BucketAlreadyExists: ErrorRow(
         "BucketAlreadyExists",
         409,
@@ -151,7 +155,7 @@ ROWS: dict[type[BaseException], ErrorRow] = {
     faults.MetadataTooLarge: ErrorRow(
         "MetadataTooLarge", 400, "Your metadata headers exceed the maximum allowed metadata size"
     ),
-    faults.InvalidStorageClass: ErrorRow("InvalidStorageClass", 400, "The storage class you specified is not valid"),
+    fact.InvalidStorageClass: ErrorRow("InvalidStorageClass", 400, "The storage class you specified is not valid"),
     faults.InvalidEncryptionAlgorithm: ErrorRow(
         "InvalidEncryptionAlgorithmError",
         400,
@@ -167,6 +171,12 @@ ROWS: dict[type[BaseException], ErrorRow] = {
         "InvalidBucketAclWithObjectOwnership",
         400,
         "Bucket cannot have ACLs set with ObjectOwnership's BucketOwnerEnforced setting",
+    ),
+    faults.InvalidTargetBucketForLogging: ErrorRow(
+        "InvalidTargetBucketForLogging",
+        400,
+        "The target bucket for logging does not exist, is not owned by you, or does not have the appropriate grants for "
+        "the log-delivery group.",
     ),
     faults.OwnershipControlsNotFound: ErrorRow(
         "OwnershipControlsNotFoundError", 404, "The bucket ownership controls were not found"
@@ -193,6 +203,7 @@ ROWS: dict[type[BaseException], ErrorRow] = {
     faults.NoSuchTagSet: ErrorRow("NoSuchTagSet", 404, "The TagSet does not exist"),
     faults.InvalidTag: ErrorRow("InvalidTag", 400, "The tag provided was not a valid tag."),
     faults.TooManyTags: ErrorRow("InvalidTag", 400, "There are too many tags."),
+    faults.NoSuchLifecycle: ErrorRow("NoSuchLifecycleConfiguration", 404, "The lifecycle configuration does not exist"),
     faults.NoSuchObjectLock: ErrorRow(
         "NoSuchObjectLockConfiguration", 404, "The specified object does not have a ObjectLock configuration"
     ),
@@ -201,6 +212,21 @@ ROWS: dict[type[BaseException], ErrorRow] = {
     ),
     faults.InvalidRetentionPeriod: ErrorRow(
         "InvalidRetentionPeriod", 400, "The retention period must be a positive integer value."
+    ),
+    faults.PreflightIncomplete: ErrorRow("BadRequest", 400, "Insufficient information."),
+    faults.CorsForbidden: ErrorRow("AccessForbidden", 403, "CORSResponse: This CORS request is not allowed."),
+    faults.NoSuchCorsConfiguration: ErrorRow("NoSuchCORSConfiguration", 404, "The CORS configuration does not exist"),
+    faults.NoSuchWebsiteConfiguration: ErrorRow(
+        "NoSuchWebsiteConfiguration", 404, "The specified bucket does not have a website configuration"
+    ),
+    faults.MalformedPostRequest: ErrorRow(
+        "MalformedPOSTRequest", 400, "The body of your POST request is not well-formed multipart/form-data."
+    ),
+    faults.FormTooLarge: ErrorRow(
+        "MaxPostPreDataLengthExceeded", 400, "Your POST request fields preceding the upload file were too large."
+    ),
+    faults.NoFileInForm: ErrorRow(
+        "IncorrectNumberOfFilesInPostRequest", 400, "POST requires exactly one file upload per request."
     ),
     faults.NotModified: ErrorRow("NotModified", 304, "Not Modified"),
     faults.MethodNotAllowed: ErrorRow(
@@ -243,6 +269,29 @@ def error_facts(error: BaseException) -> dict[str, Any]:
     """The facts to show beside the code: names in AWS's CamelCase."""
     facts: dict[str, Any] = getattr(error, "facts", {})
     return {_camel_case(name): value for name, value in facts.items() if value is not None}
+
+
+def tell_error(error: BaseException) -> tuple[ErrorRow, str, dict[str, Any]]:
+    """The row of an error, and what to say of it: its own sentence or the row's, and its facts."""
+    row = find_row(error)
+    if row is INTERNAL_ERROR:
+        return row, row.message, {}  # its own may tell what is nobody's business
+    message = getattr(error, "message", "") or getattr(error, "hint", "") or row.message
+    return row, message, error_facts(error)
+
+
+def error_headers(error: BaseException, row: ErrorRow) -> list[tuple[str, str]]:
+    """The headers that an error's answer has beside those of its document."""
+    headers = list(getattr(error, "headers", ()))
+    facts = getattr(error, "facts", {})
+    if facts.get("delete_marker"):
+        headers += [("x-amz-delete-marker", "true"), ("x-amz-version-id", facts["version_id"])]
+    elif isinstance(error, fact.NoSuchKey):
+        headers.append(("x-amz-delete-marker", "false"))
+    retry_after = getattr(error, "retry_after_s", None)
+    if retry_after is not None or row.status == 503:
+        headers.append(("Retry-After", str(retry_after or 1)))
+    return headers
 
 
 _SPELLINGS = {

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from nova_objectstore.errors import InvalidArgument, RequestFault, StoreError
+from nova_objectstore.errors import AccessError, InvalidArgument, PreconditionFailed, RequestFault, StoreError
 from nova_objectstore.types import Version
 
 
@@ -16,10 +16,6 @@ class IllegalLocationConstraint(InvalidArgument):
 
 class MetadataTooLarge(RequestFault):
     """``size``, ``max_size_allowed``: the user metadata's names and values together."""
-
-
-class InvalidStorageClass(RequestFault):
-    """``storage_class_requested``: not one of this store's."""
 
 
 class InvalidEncryptionAlgorithm(InvalidArgument):
@@ -74,6 +70,10 @@ class NoSuchObjectLock(StoreError):
     """A version without a retention."""
 
 
+class NoSuchLifecycle(StoreError):
+    """``bucket_name``: a bucket without lifecycle rules."""
+
+
 class ObjectLockConfigurationNotFound(StoreError):
     """``bucket_name``: a bucket without object lock."""
 
@@ -112,3 +112,39 @@ class NoSuchPublicAccessBlock(StoreError):
 
 class OwnershipControlsNotFound(StoreError):
     """``bucket_name``: a bucket whose object ownership was never configured."""
+
+
+class PreflightIncomplete(RequestFault):
+    """A preflight that does not say from where, or for which method."""
+
+
+class CorsForbidden(AccessError):
+    """``method``, ``resource_type``: a preflight that no rule of the bucket fits."""
+
+
+class NoSuchCorsConfiguration(StoreError):
+    """``bucket_name``: a bucket without cross-origin rules."""
+
+
+class NoSuchWebsiteConfiguration(StoreError):
+    """``bucket_name``: a bucket that is no website."""
+
+
+class NotAForm(PreconditionFailed):
+    """``condition``: the body of a form's POST is of another type."""
+
+
+class MalformedPostRequest(RequestFault):
+    """A form's body that is no multipart/form-data."""
+
+
+class FormTooLarge(RequestFault):
+    """``max_post_pre_data_length_bytes``: the fields of a form, all but its file."""
+
+
+class NoFileInForm(RequestFault):
+    """A form without a file."""
+
+
+class InvalidTargetBucketForLogging(RequestFault):
+    """``target_bucket``: not there, or one that access logs cannot be stored in."""

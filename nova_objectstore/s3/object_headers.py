@@ -6,12 +6,14 @@ import re
 from collections.abc import Mapping
 
 from nova_objectstore.domain.objects import ObjectSpec
+from nova_objectstore.domain.storage_classes import STANDARD
 from nova_objectstore.errors import InvalidArgument
 from nova_objectstore.limits import USER_METADATA_BYTES_MAX
 from nova_objectstore.s3.answer import Headers
 from nova_objectstore.s3.dates import http_date
 from nova_objectstore.s3.encryption_headers import encryption_headers, read_encryption
-from nova_objectstore.s3.faults import InvalidStorageClass, MetadataTooLarge
+from nova_objectstore.s3.faults import MetadataTooLarge
+from nova_objectstore.s3.lifecycle_headers import expiration_headers
 from nova_objectstore.s3.lock_headers import lock_headers, read_lock, require_digest
 from nova_objectstore.s3.request import S3Request
 from nova_objectstore.s3.tags import parse_tagging_header
@@ -41,13 +43,9 @@ OVERRIDES = {
     "response-expires": "Expires",
 }
 
-STORAGE_CLASSES = frozenset(
-    ("STANDARD", "REDUCED_REDUNDANCY", "STANDARD_IA", "ONEZONE_IA", "INTELLIGENT_TIERING", "GLACIER_IR")
-)
-
 
 def read_spec(req: S3Request) -> ObjectSpec:
-    """What a write's headers say of the object to be. Raises MetadataTooLarge, InvalidStorageClass, InvalidArgument, ..."""
+    """What a write's headers say of the object to be. Raises MetadataTooLarge, InvalidArgument, ..."""
     lock = read_lock(req.headers)
     if req.operation is not None and req.operation.name == "PutObject":
         require_digest(req.headers, lock)
@@ -55,20 +53,12 @@ def read_spec(req: S3Request) -> ObjectSpec:
         key=req.key,
         owner_id=req.written_as.owner_id,
         headers=read_stored_headers(req.headers),
-        storage_class=read_storage_class(req),
+        storage_class=req.headers.get("x-amz-storage-class", STANDARD),
         lock=lock,
         tags=parse_tagging_header(req.headers["x-amz-tagging"]) if "x-amz-tagging" in req.headers else {},
         encryption=read_encryption(req.headers),
         extra=req.written_as.extra,
     )
-
-
-def read_storage_class(req: S3Request) -> str:
-    """``x-amz-storage-class``, STANDARD by default. Raises InvalidStorageClass."""
-    storage_class = req.headers.get("x-amz-storage-class", "STANDARD")
-    if storage_class not in STORAGE_CLASSES:
-        raise InvalidStorageClass(storage_class_requested=storage_class)
-    return storage_class
 
 
 def read_stored_headers(headers: Mapping[str, str]) -> dict[str, str]:
@@ -116,12 +106,14 @@ def answer_headers(req: S3Request, version: Version) -> Headers:
     if req.query:
         stored = _overridden(req, stored)
     headers.extend(stored.items())
-    if version.storage_class != "STANDARD":
+    if version.storage_class != STANDARD:
         headers.append(("x-amz-storage-class", version.storage_class))
     if version.lock is not NO_LOCK:
         headers.extend(lock_headers(_shown_lock(req, version.lock)))
     if version.extra:
         headers.extend(encryption_headers(version.extra, req.headers))
+    if req.rules.lifecycle is not None:
+        headers.extend(expiration_headers(req.rules.lifecycle, version))
     if version.tags and req.may("s3:GetObjectVersionTagging" if "versionId" in req.query else "s3:GetObjectTagging"):
         headers.append(("x-amz-tagging-count", str(len(version.tags))))
     return headers

@@ -108,7 +108,13 @@ def checksum_elements(checksum: Checksum | None) -> str:
     return f"<ChecksumAlgorithm>{checksum.algorithm}</ChecksumAlgorithm><ChecksumType>{checksum.type}</ChecksumType>"
 
 
-def render_contents(versions: Sequence[Version], encode: Encode, owner: Callable[[str], str]) -> str:
+Restored = Mapping[tuple[str, int], str]  # RestoreStatus elements by key and sequence
+NONE_RESTORED: Restored = {}
+
+
+def render_contents(
+    versions: Sequence[Version], encode: Encode, owner: Callable[[str], str], restored: Restored = NONE_RESTORED
+) -> str:
     """Contents, one element an object. ``owner`` makes the Owner element of an account id (or nothing)."""
     # PERF: a listing is a thousand of these; one f-string each
     return "".join(
@@ -116,13 +122,21 @@ def render_contents(versions: Sequence[Version], encode: Encode, owner: Callable
         f"<LastModified>{iso_date(version.modified_us)}</LastModified>"
         f"<ETag>&quot;{version.etag}&quot;</ETag>{checksum_elements(version.checksum)}"
         f"<Size>{version.size}</Size>{owner(version.owner_id)}"
+        f"{restored.get((version.key, version.sequence), '') if restored else ''}"
         f"<StorageClass>{version.storage_class}</StorageClass></Contents>"
         for version in versions
     )
 
 
 def render_listing(
-    bucket: str, query: ListQuery, page: ListPage, *, encoding: str, encode: Encode, owner: Callable[[str], str]
+    bucket: str,
+    query: ListQuery,
+    page: ListPage,
+    *,
+    encoding: str,
+    encode: Encode,
+    owner: Callable[[str], str],
+    restored: Restored = NONE_RESTORED,
 ) -> str:
     """ListBucketResult of ListObjects. NextMarker is told only where a delimiter was given (AWS: ListObjects).
 
@@ -134,7 +148,7 @@ def render_listing(
         element("Prefix", query.prefix),
         element("Marker", encode(query.after)),
         element("NextMarker", encode(page.next_after)) if page.next_after is not None and query.delimiter else "",
-        *_listing_tail(query, page, encoding=encoding, encode=encode, owner=owner),
+        *_listing_tail(query, page, encoding=encoding, encode=encode, owner=owner, restored=restored),
     )
 
 
@@ -149,6 +163,7 @@ def render_listing_v2(
     start_after: str,
     token: str | None,
     next_token: str | None,
+    restored: Restored = NONE_RESTORED,
 ) -> str:
     """ListBucketResult of ListObjectsV2; tokens are never encoded."""
     return document(
@@ -159,19 +174,25 @@ def render_listing_v2(
         element("ContinuationToken", token) if token is not None else "",
         optional("NextContinuationToken", next_token),
         element("KeyCount", str(len(page.versions) + len(page.common_prefixes))),
-        *_listing_tail(query, page, encoding=encoding, encode=encode, owner=owner),
+        *_listing_tail(query, page, encoding=encoding, encode=encode, owner=owner, restored=restored),
     )
 
 
 def _listing_tail(
-    query: ListQuery, page: ListPage, *, encoding: str, encode: Encode, owner: Callable[[str], str]
+    query: ListQuery,
+    page: ListPage,
+    *,
+    encoding: str,
+    encode: Encode,
+    owner: Callable[[str], str],
+    restored: Restored,
 ) -> tuple[str, ...]:
     return (
         element("MaxKeys", str(query.limit)),
         optional("Delimiter", encode(query.delimiter)),
         optional("EncodingType", encoding),
         element("IsTruncated", flag(page.next_after is not None)),
-        render_contents(page.versions, encode, owner),
+        render_contents(page.versions, encode, owner, restored),
         render_common_prefixes(page.common_prefixes, encode),
     )
 
@@ -189,6 +210,7 @@ def render_versions(
     encoding: str,
     encode: Encode,
     owner: Callable[[str], str],
+    restored: Restored = NONE_RESTORED,
 ) -> str:
     """ListVersionsResult."""
     return document(
@@ -203,12 +225,12 @@ def render_versions(
         optional("Delimiter", encode(query.delimiter)),
         optional("EncodingType", encoding),
         element("IsTruncated", flag(page.next_key is not None)),
-        *(_version_element(version, encode, owner) for version in page.versions),
+        *(_version_element(version, encode, owner, restored) for version in page.versions),
         render_common_prefixes(page.common_prefixes, encode),
     )
 
 
-def _version_element(version: Version, encode: Encode, owner: Callable[[str], str]) -> str:
+def _version_element(version: Version, encode: Encode, owner: Callable[[str], str], restored: Restored) -> str:
     head = (
         f"{element('Key', encode(version.key))}{element('VersionId', version.version_id)}"
         f"{element('IsLatest', flag(version.is_latest))}{element('LastModified', iso_date(version.modified_us))}"
@@ -218,6 +240,7 @@ def _version_element(version: Version, encode: Encode, owner: Callable[[str], st
     return (
         f"<Version>{head}<ETag>&quot;{version.etag}&quot;</ETag>{checksum_elements(version.checksum)}"
         f"<Size>{version.size}</Size>{owner(version.owner_id)}"
+        f"{restored.get((version.key, version.sequence), '') if restored else ''}"
         f"<StorageClass>{version.storage_class}</StorageClass></Version>"
     )
 

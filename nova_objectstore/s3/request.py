@@ -2,30 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
 from nova_objectstore.domain.bucket_rules import NO_RULES, BucketRules
 from nova_objectstore.errors import InvalidArgument, InvalidRequest
 from nova_objectstore.s3.operation import Operation, Scope
-from nova_objectstore.types import ANONYMOUS, Bucket, Principal
+from nova_objectstore.types import ANONYMOUS, Bucket, Principal, Version
 
 if TYPE_CHECKING:
+    from nova_objectstore.s3.access_records import Touched
     from nova_objectstore.s3.authorise import WrittenAs
+    from nova_objectstore.s3.form import PostForm
     from nova_objectstore.s3.policy_context import RequestContext
 
 _NO_QUERY: Mapping[str, str] = {}
-
-_lower_names: dict[str, str] = {}
-_LOWER_NAMES_MAX = 2000  # clients send few names; this bounds what a hostile one can leave behind
-
-
-def _lower(name: str) -> str:
-    lower = name.lower()
-    if len(_lower_names) < _LOWER_NAMES_MAX:
-        _lower_names[name] = lower
-    return lower
 
 
 def may_nothing(_action: str) -> bool:
@@ -33,19 +25,8 @@ def may_nothing(_action: str) -> bool:
     return False
 
 
-def read_headers(environ: Mapping[str, Any]) -> dict[str, str]:
-    """The request's headers by lower-case name, the values of a repeated one joined with a comma.
-
-    They come from ``headers_raw``, the fields as sent: in the environ's ``HTTP_`` keys a name with an underscore, as
-    ``x-amz-meta-my_key``, cannot be told from one with a hyphen.
-    """
-    known = _lower_names
-    headers: dict[str, str] = {}
-    for name, value in environ["headers_raw"]:
-        # PERF: one dict look-up a field; the names repeat from request to request
-        lower = known.get(name) or _lower(name)
-        headers[lower] = f"{headers[lower]},{value}" if lower in headers else value
-    return headers
+def _no_context(_req: S3Request) -> RequestContext:
+    raise AssertionError("the request was not authorised yet")
 
 
 def parse_query(query: str) -> Mapping[str, str]:
@@ -77,8 +58,9 @@ class S3Request:
     """One request. The pipeline fills ``operation``, ``principal`` and ``bucket`` in before an operation sees it."""
 
     __slots__ = (
-        "auth", "body", "bucket", "bucket_name", "context", "environ", "epoch", "headers", "is_virtual", "key", "may",
-        "method", "operation", "principal", "query", "query_string", "raw_path", "request_id", "rules", "scope", "written_as",
+        "_context", "auth", "body", "bucket", "bucket_name", "environ", "epoch", "form", "headers", "is_virtual",
+        "key", "make_context", "may", "method", "operation", "principal", "query", "query_string", "raw_path",
+        "request_id", "rules", "scope", "touched", "written_as",
     )  # fmt: skip
 
     def __init__(self, environ: dict[str, Any]) -> None:
@@ -87,7 +69,9 @@ class S3Request:
         self.raw_path: str = environ["RAW_PATH_INFO"]
         self.query_string: str = environ["QUERY_STRING"]
         self.request_id: str = environ.get("nova.request_id", "")
-        self.headers = read_headers(environ)
+        # By lower-case name, those of a repeated one joined with a comma. Not from the environ's ``HTTP_`` keys, where a
+        # name with an underscore, as ``x-amz-meta-my_key``, cannot be told from one with a hyphen.
+        self.headers: dict[str, str] = environ["nova.headers"]
         self.query: Mapping[str, str] = _NO_QUERY
         self.scope = Scope.SERVICE
         self.bucket_name = ""
@@ -99,12 +83,31 @@ class S3Request:
         self.auth: Any = None
         self.epoch: int | None = None  # the engine's, read once a request
         self.body: bytes = b""
+        self.form: PostForm = None  # type: ignore[assignment]  # there for an operation whose body is a form
+        self.touched: Sequence[Touched] = ()  # what access logs of other buckets, or of single keys, are to hear of
         # What the authorisation leaves for an operation: what policies may ask of the request; the bucket's rules; and,
         # of a write, who will own the object and who else may use it.
-        self.context: RequestContext = None  # type: ignore[assignment]
+        self._context: RequestContext | None = None
+        self.make_context: Callable[[S3Request], RequestContext] = _no_context
         self.rules: BucketRules = NO_RULES
         self.written_as: WrittenAs = None  # type: ignore[assignment]
         self.may: Callable[[str], bool] = may_nothing  # whether another action on the same object is allowed
+
+    @property
+    def context(self) -> RequestContext:
+        """What policies may ask of this request; made when somebody does, which most requests spare."""
+        if self._context is None:
+            self._context = self.make_context(self)
+        return self._context
+
+    @context.setter
+    def context(self, context: RequestContext) -> None:
+        self._context = context
+
+    @property
+    def judged(self) -> Version | None:
+        """The version whose facts were asked for to allow the request; None where none were."""
+        return None if self._context is None else self._context.judged
 
     def header(self, name: str, default: str = "") -> str:
         """A header by its lower-case name."""

@@ -15,7 +15,7 @@ from support.bad_cases import CASES, DELETE, INCOMPLETE, KEYS_TAKEN, delete_docu
 from support.bad_requests import CLOSED, Case, Chunked, Request, Sent, deliver, document, md5, read_outcome
 from support.raw_store import UNSIGNED, Load, Wire, clients, connect, sign
 from support.store import Store, running_store
-from support.store_state import check_files, check_listing, staged_files
+from support.store_state import all_paths, check_files, check_listing, staged_files
 
 from nova_objectstore.limits import KiB, MiB
 from nova_wsgi.testing import wait_until
@@ -70,14 +70,14 @@ def test_a_head_of_it_is_refused_without_a_body(store: Store, case: Case) -> Non
 
 @pytest.mark.parametrize("raw", KEYS_TAKEN)
 def test_odd_keys_are_keys_and_never_paths(store: Store, raw: str) -> None:
-    before = {path for path in store.state_path.parent.glob("**/*") if path.parent != store.state_path}
+    before = {path for path in all_paths(store.state_path.parent) if path.parent != store.state_path}
     content = b"odd" * 10_000
     with connect(store) as wire:
         assert deliver(wire, Request("PUT", f"/bad/{raw}", content).render()) == "200"
         assert wire.send(sign("GET", f"/bad/{raw}").head).response().body == content
         listed = store.client().list_objects_v2(Bucket="bad", EncodingType="url")["Contents"]
         assert unquote(raw) in [unquote(entry["Key"]) for entry in listed]
-        new = {path for path in store.state_path.parent.glob("**/*") if path.parent != store.state_path} - before
+        new = {path for path in all_paths(store.state_path.parent) if path.parent != store.state_path} - before
         assert all(store.state_path / "data" in path.parents for path in new)
         assert deliver(wire, Request("DELETE", f"/bad/{raw}").render()) == "204"
 

@@ -14,6 +14,7 @@ from botocore import UNSIGNED
 from botocore.exceptions import ClientError
 from support.raw_store import connect, sign_put
 from support.store import BIN, Store, running_store
+from support.store_state import stored_paths
 
 from nova_objectstore.limits import KiB, MiB
 from nova_wsgi.testing import workers
@@ -220,11 +221,9 @@ def test_a_rotated_key_opens_what_it_has_sealed(store: Store, s3: Any, bucket: s
 
 
 def test_a_damaged_object_is_an_error_and_not_data(store: Store, s3: Any, bucket: str) -> None:
+    before = set(stored_paths(store.state_path))
     s3.put_object(Bucket=bucket, Key="k", Body=os.urandom(200_000), ServerSideEncryption="AES256")
-    newest = max(
-        (path for path in (store.state_path / "data").glob("*/*") if path.is_file()),
-        key=lambda path: path.stat().st_mtime_ns,
-    )
+    (newest,) = set(stored_paths(store.state_path)) - before
     damaged = bytearray(newest.read_bytes())
     damaged[70_000] ^= 1
     newest.chmod(0o600)

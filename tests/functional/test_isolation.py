@@ -1,14 +1,15 @@
-"""Two accounts cannot see or touch each other's: every operation of the table, as the other account and as nobody."""
+"""Two accounts cannot see or touch each other's: every operation of the table, as the other account, as a user, as nobody."""
 
 import base64
 import hashlib
 from typing import Any, NamedTuple
 
 import pytest
-from support.accounts import NOBODY, Person, Told, administrator, ask, make_account
+from support.accounts import NOBODY, Person, Told, administrator, ask, make_account, make_user
 from support.store import Store
+from support.web import encode_form, post, sign_v4
 
-from nova_objectstore.s3.operation import Operation, Scope
+from nova_objectstore.s3.operation import BodyForm, Operation, Scope
 from nova_objectstore.s3.operations import CONTROLLERS
 from nova_objectstore.s3.operations.not_offered import NOT_OFFERED
 
@@ -27,6 +28,7 @@ class House(NamedTuple):
     store: Store
     owner: Person
     other: Person
+    user: Person  # of the owner's account, without policies
     uploads: dict[str, str]  # upload id by bucket
     versions: dict[str, str]  # version id of "k" by bucket
     before: list[Any]  # the state of the victim's buckets, as its owner saw it before anybody else came
@@ -44,7 +46,7 @@ def house(store: Store) -> House:
         uploads[bucket] = client.create_multipart_upload(Bucket=bucket, Key="u")["UploadId"]
         client.upload_part(Bucket=bucket, Key="u", UploadId=uploads[bucket], PartNumber=1, Body=b"part")
     other.client(store).create_bucket(Bucket="others-own")
-    made = House(store, owner, other, uploads, versions, [])
+    made = House(store, owner, other, make_user(store, "root", "idle"), uploads, versions, [])
     made.before.append(state_of(made))
     return made
 
@@ -81,6 +83,10 @@ def request(house: House, row: Operation, who: Person, bucket: str, key: str, ve
     if version_id:
         query["versionId"] = version_id
     path = {Scope.SERVICE: "/", Scope.BUCKET: f"/{bucket}", Scope.OBJECT: f"/{bucket}/{key}"}[row.scope]
+    if row.body is BodyForm.FORM:  # it is signed by its fields
+        return post(
+            house.store, path, encode_form([("key", key), *(sign_v4(bucket, who=who) if who.access_key else ())])
+        )
     asked = "&".join(f"{name}={value}" if value else name for name, value in query.items())
     headers = {row.header: f"{bucket}/k"} if row.header else {}
     body = b"<x/>" if row.method in ("PUT", "POST") else b""
@@ -91,9 +97,11 @@ WALKED = [made for made in ROWS if made.name not in APART]
 
 
 @pytest.mark.parametrize("row", WALKED, ids=[made.name for made in WALKED])
-def test_every_operation_is_denied_to_the_other_account_and_to_nobody(house: House, row: Operation) -> None:
+def test_every_operation_is_denied_to_the_other_account_to_a_user_without_policies_and_to_nobody(
+    house: House, row: Operation
+) -> None:
     for bucket, version_id in house.versions.items():
-        for who in (house.other, NOBODY):
+        for who in (house.other, house.user, NOBODY):
             for key in ("k", "u", "missing"):
                 for version in ("", version_id) if row.scope is Scope.OBJECT else ("",):
                     told = request(house, row, who, bucket, key, version)
@@ -122,14 +130,16 @@ def test_a_list_of_buckets_is_one_s_own(house: House) -> None:
     assert told.status == 200
     assert b"others-own" in told.body
     assert b"victim" not in told.body
-    assert ask(house.store, NOBODY, "GET", "/").code == "AccessDenied"
+    for who in (NOBODY, house.user):
+        assert ask(house.store, who, "GET", "/").code == "AccessDenied"
 
 
 def test_a_bucket_s_name_is_its_owner_s(house: House) -> None:
     for bucket in house.uploads:
         assert ask(house.store, house.other, "PUT", f"/{bucket}").code == "BucketAlreadyExists"
         assert ask(house.store, NOBODY, "PUT", f"/{bucket}").code == "AccessDenied"
-    assert ask(house.store, NOBODY, "PUT", "/nobodys-bucket").code == "AccessDenied"
+    for who in (NOBODY, house.user):
+        assert ask(house.store, who, "PUT", "/nobodys-bucket").code == "AccessDenied"
     assert state_of(house) == house.before[0]
 
 

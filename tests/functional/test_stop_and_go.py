@@ -226,7 +226,7 @@ def test_killed_workers_lose_nothing_that_was_acknowledged(store: Store) -> None
     with clients(20, write) as load:
         for _ in range(3):
             load.wait_for(60)
-            [staged] = [path for path in staged_files(store.state_path) if path.stat().st_size >= 10 * MiB]
+            [staged] = staged_files(store.state_path, size_min=10 * MiB)
             [victim] = [pid for pid in store.workers() if not staged.parent.name.startswith(f"{pid}-")]
             kill_worker(store, victim)
         load.wait_for(60)

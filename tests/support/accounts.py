@@ -49,6 +49,14 @@ def administrator(store: Store) -> Person:
     return Person(told["account_id"], told["canonical_id"], ACCESS_KEY, SECRET_KEY)
 
 
+def make_user(store: Store, account: str, name: str) -> Person:
+    """A new IAM user of an account, without policies."""
+    told = _manage(store, "account", "show", account)
+    _manage(store, "user", "create", account, name)
+    key = _manage(store, "key", "create", account, "--user", name)
+    return Person(told["account_id"], told["canonical_id"], key["access_key"], key["secret_key"])
+
+
 def delete_account(store: Store, name: str) -> None:
     """Remove an account that owns no buckets."""
     store.run(BIN / "nova-manage", "--state-path", store.state_path, "account", "delete", name)

@@ -86,6 +86,10 @@ class FaultyFileSystem(FileSystem):
         self._step("link")
         super().link(source, target)
 
+    def rename(self, source, target):
+        self._step("rename")
+        super().rename(source, target)
+
     def unlink(self, path):
         self._step("unlink")
         super().unlink(path)
@@ -170,6 +174,11 @@ class RecordingFileSystem(FileSystem):
         self.disk.entries[target] = self.disk.entries[source]
         self.after_call("link")
 
+    def rename(self, source, target):
+        super().rename(source, target)
+        self.disk.entries[target] = self.disk.entries.pop(source)
+        self.after_call("rename")
+
     def unlink(self, path):
         super().unlink(path)
         self.disk.entries.pop(path, None)
@@ -196,7 +205,7 @@ class RecordingFileSystem(FileSystem):
 def stored_files(root) -> Iterator[str]:
     """The refs of all files under final names."""
     for directory in os.listdir(root):
-        if directory != "pending":
+        if directory not in ("pending", "quarantine"):
             yield from os.listdir(os.path.join(root, directory))
 
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import random
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,7 @@ from nova_objectstore.images.keys import load_public_key
 from nova_wsgi.testing import LiveServer, Notified, wait_until
 
 BUCKET = "images"
+GATED_WORKER = Path(__file__).parents[1] / "functional" / "programs" / "gated_worker.py"
 SLOW_SIZE = 4500  # bytes of an image in parts of one byte, each some 0.2 ms of work
 
 
@@ -107,16 +109,36 @@ def address(server: LiveServer, api: str) -> str:
     return server.wait_for_output(rf"\b{api} listens on (\S+)")[1].rstrip("/")
 
 
-def running_worker(state_path: Path, *arguments: str) -> LiveServer:
+def running_worker(state_path: Path, *arguments: str, environ: Mapping[str, str] | None = None) -> LiveServer:
     """A nova-objectstore-worker that takes messages; one that died is taken for dead after a second."""
     command = [BIN / "nova-objectstore-worker", "--state-path", state_path, "--sync=never", "--image-lease-s=1"]
-    return LiveServer([*command, *arguments], ready=Notified(""), environ=root_environ())
+    return LiveServer([*command, *arguments], ready=Notified(""), environ=root_environ(environ))
+
+
+class Gate:
+    """What a gated worker waits at for its bundles; closed at first."""
+
+    def __init__(self, folder: Path) -> None:
+        self.path = folder / "gate"
+        os.mkfifo(self.path)
+
+    def open(self) -> None:
+        """Let everybody through. Raises OSError (ENXIO) when nobody waits."""
+        os.close(os.open(self.path, os.O_WRONLY | os.O_NONBLOCK))
+
+
+def running_gated_worker(state_path: Path, gate: Gate, *arguments: str) -> LiveServer:
+    """A nova-objectstore-worker that does one job at a time, and reads bundles when the gate is open."""
+    options = ["--objectstore-worker-manager=gated_worker:GatedWorkerManager", "--rpc-handlers-max=1"]
+    path = os.pathsep.join(filter(None, (os.environ.get("PYTHONPATH"), str(GATED_WORKER.parent))))
+    environ = {"PYTHONPATH": path, "GATE": str(gate.path)}
+    return running_worker(state_path, *options, *arguments, environ=environ)
 
 
 @contextmanager
 def running_combined(state_path: Path, *arguments: str) -> Iterator[Store]:
     """A nova-combined on free ports."""
-    ports = ["--s3-listen-port=0", "--osapi-listen-port=0", "--ec2-listen-port=0"]
+    ports = ["--s3-listen-port=0", "--osapi-listen-port=0", "--ec2-listen-port=0", "--iam-listen-port=0"]
     command = [BIN / "nova-combined", "--state-path", state_path, *ports, "--sync=never", *arguments]
     ready = Notified(r"\bs3 listens on (?P<url>\S+)")
     with LiveServer(command, ready=ready, environ=root_environ()) as server:
@@ -139,6 +161,6 @@ def running_apart(state_path: Path, *arguments: str) -> Iterator[tuple[Store, Li
     with ExitStack() as stack:
         store = stack.enter_context(running_front(state_path, *arguments))
         worker = stack.enter_context(running_worker(state_path, *arguments))
-        ports = ["--osapi-listen-port=0", "--ec2-listen-port=0"]
+        ports = ["--osapi-listen-port=0", "--ec2-listen-port=0", "--iam-listen-port=0"]
         command = [BIN / "nova-api", "--state-path", state_path, *ports, *arguments]
         yield store, worker, stack.enter_context(LiveServer(command, environ=root_environ()))

@@ -194,11 +194,21 @@ def check_state(rows: Callable[[str], list[Row]]) -> None:
     objects, hidden, parts = rows("objects"), rows("hidden_versions"), rows("parts")
     buckets = {row["id"]: row for row in rows("buckets")}
     _check_order(objects, hidden, buckets)
-    _check_bytes(objects + hidden, parts, rows("blobs"), rows("garbage"))
-    _check_parts(objects + hidden, parts, rows("uploads"))
+    restores = rows("restores")
+    _check_bytes(objects + hidden, parts, rows("blobs"), rows("garbage"), restores)
+    _check_restores(objects, hidden, restores, [row for row in parts if row["content_id"] < 0])
+    _check_parts(objects + hidden, [row for row in parts if row["content_id"] > 0], rows("uploads"))
     _check_usage(objects + hidden, rows("bucket_usage"), buckets)
+    _check_quotas(rows, parts, buckets)
+    _check_deliveries(rows)
     for table in ("documents", "uploads", "completed_uploads"):
         assert {row["bucket_id"] for row in rows(table)} <= set(buckets)
+
+
+def _check_deliveries(rows: Callable[[str], list[Row]]) -> None:
+    waiting = Counter(row["subscription_arn"] for row in rows("deliveries"))
+    assert {row["arn"]: row["waiting"] for row in rows("subscriptions") if row["waiting"]} == waiting
+    assert {row["event_id"] for row in rows("deliveries")} == {row["id"] for row in rows("events")}
 
 
 def _check_order(objects: list[Row], hidden: list[Row], buckets: dict[int, Row]) -> None:
@@ -219,14 +229,31 @@ def _check_order(objects: list[Row], hidden: list[Row], buckets: dict[int, Row])
             assert row["kind"] == NOTHING, "a key whose newest version is an object has a current one"
 
 
-def _check_bytes(versions: list[Row], parts: list[Row], blobs: list[Row], garbage: list[Row]) -> None:
+def _check_restores(objects: list[Row], hidden: list[Row], restores: list[Row], copies: list[Row]) -> None:
+    versions = {(row["bucket_id"], row["key"], row["sequence"]): row for row in objects}
+    versions |= {(row["bucket_id"], row["key"], -row["neg_sequence"]): row for row in hidden}
+    copied = Counter(-row["content_id"] for row in copies)
+    for row in restores:
+        version = versions[row["bucket_id"], row["key"], row["sequence"]]
+        assert version["version_id"] == row["version_id"]
+        assert version["storage_class"] is not None
+        assert (row["kind"] is None) == (row["expires_us"] == 0)
+        assert row["kind"] in (None, version["kind"])
+        assert (row["ref"] is not None) == (row["kind"] == DATA)
+        assert copied.pop(row["id"], 0) == (version["parts_count"] if row["kind"] == PARTS else 0)
+    assert not copied, "copies of parts that belong to no restore"
+
+
+def _check_bytes(
+    versions: list[Row], parts: list[Row], blobs: list[Row], garbage: list[Row], restores: list[Row]
+) -> None:
     inline = [row["content_id"] for row in versions if row["kind"] == INLINE]
     inline += [row["blob_id"] for row in parts if row["kind"] == INLINE]
     assert sorted(inline) == sorted(row["id"] for row in blobs), "each small body belongs to one version or part"
     sizes = {row["id"]: len(row["body"]) for row in blobs}
     for row in versions:
         assert row["kind"] != INLINE or sizes[row["content_id"]] == row["size"]
-    refs = Counter(row["ref"] for row in versions + parts + garbage if row["ref"] is not None)
+    refs = Counter(row["ref"] for row in versions + parts + garbage + restores if row["ref"] is not None)
     assert set(refs.values()) <= {1}, f"named more than once: {refs}"
     for row in versions + parts:
         assert (row["ref"] is not None) == (row["kind"] == DATA)
@@ -258,3 +285,19 @@ def _check_usage(versions: list[Row], usage: list[Row], buckets: dict[int, Row])
             objects, size = counted[row["bucket_id"]]
             counted[row["bucket_id"]] = (objects + 1, size + row["size"])
     assert {row["bucket_id"]: (row["objects"], row["bytes"]) for row in usage} == counted
+
+
+def _check_quotas(rows: Callable[[str], list[Row]], parts: list[Row], buckets: dict[int, Row]) -> None:
+    bucket_of = {row["id"]: row["bucket_id"] for row in rows("uploads")}
+    counted: Counter[int] = Counter()
+    for row in parts:
+        if row["content_id"] in bucket_of:
+            counted[bucket_of[row["content_id"]]] += row["size"]
+    in_progress = {row["bucket_id"]: row["bytes"] for row in rows("part_usage")}
+    assert {bucket_id: size for bucket_id, size in in_progress.items() if size} == +counted
+    assert set(in_progress) | {row["bucket_id"] for row in rows("bucket_quotas")} <= set(buckets)
+    held = {row["bucket_id"]: (row["objects"], row["bytes"]) for row in rows("bucket_usage")}
+    for account in rows("account_quotas"):
+        mine = [number for number, row in buckets.items() if row["owner_id"] == account["account_id"]]
+        assert account["objects"] == sum(held[number][0] for number in mine)
+        assert account["bytes"] == sum(held[number][1] + in_progress.get(number, 0) for number in mine)

@@ -20,6 +20,8 @@ from nova_wsgi.testing import Listening, LiveServer, Notified, free_port
 
 DEBIAN_SERVER = Path("/usr/lib/rabbitmq/bin/rabbitmq-server")  # the one on the PATH insists on the package's own user
 START_TIMEOUT_S = 120.0  # it takes 5 on an idle machine
+STOP_TIMEOUT_S = 60.0
+RESTART_TIMEOUT_S = STOP_TIMEOUT_S + START_TIMEOUT_S  # of what a restart interrupts: it ends after it
 
 
 class RabbitMQ:
@@ -79,7 +81,7 @@ class RabbitMQ:
         assert self._server is not None
         server, self._server = self._server, None
         with server:
-            server.stop()
+            server.stop(timeout_s=STOP_TIMEOUT_S)
 
     def ensure_started(self) -> None:
         """Start it if a test that failed has left it stopped."""

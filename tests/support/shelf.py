@@ -39,6 +39,7 @@ class NoFileReader:
     def __init__(self, reader) -> None:
         self._reader = reader
         self.size = reader.size
+        self.digest = reader.digest
 
     def fileno(self):
         return None
@@ -70,13 +71,14 @@ class Rows:
 class Shelf:
     """Versions of all kinds over one engine."""
 
-    def __init__(self, root, *, files: bool) -> None:
+    def __init__(self, root, *, files: bool, verifies: bool = False) -> None:
         self.engine = FilesEngine(root, sync="never")
         self.engine.start()
         self.rows = Rows()
         keyring = Keyring(root, MasterKeyPlace.of(root, environ={}), now_us=lambda: 0)
         encryption = Encryption(keyring, BucketEncryptions(self.rows, always=False), region="us-east-1")
-        self.egress = Egress(self.rows, self.engine if files else NoFiles(self.engine), encryption, buffer=4 * KiB)
+        data = self.engine if files else NoFiles(self.engine)
+        self.egress = Egress(self.rows, data, encryption, verifies=verifies, buffer=4 * KiB)
 
     def data(self, content: bytes) -> Content:
         writer = self.engine.create()

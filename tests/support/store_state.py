@@ -11,16 +11,45 @@ from nova_objectstore.assembly import DATA_DIRECTORY, Settings, open_metadata
 from nova_objectstore.data.files import STAGING_DIRECTORY
 
 
+def stored_paths(state_path: Path) -> list[Path]:
+    """All data files under final names."""
+    folders = [folder for folder in _entries(state_path / DATA_DIRECTORY) if folder.name != STAGING_DIRECTORY]
+    return [path for folder in folders for path in _entries(folder)]
+
+
 def stored_files(state_path: Path) -> list[str]:
     """The names of all data files under final names."""
-    data = state_path / DATA_DIRECTORY
-    folders = [folder for folder in data.iterdir() if folder.name != STAGING_DIRECTORY]
-    return sorted(name for folder in folders for name in os.listdir(folder))
+    return sorted(path.name for path in stored_paths(state_path))
 
 
-def staged_files(state_path: Path) -> list[Path]:
-    """What is on its way, or was left there by a process that was killed."""
-    return [path for path in (state_path / DATA_DIRECTORY / STAGING_DIRECTORY).glob("*/*") if path.is_file()]
+def all_paths(directory: Path) -> set[Path]:
+    """Everything below a directory, as it is while others write there: os.walk passes over what vanishes."""
+    return {Path(root) / name for root, folders, files in os.walk(directory) for name in (*folders, *files)}
+
+
+def staged_files(state_path: Path, *, size_min: int = 0) -> list[Path]:
+    """What is on its way, or was left there by a process that was killed: the files of at least ``size_min`` bytes.
+
+    The store may be running: a file that is settled, or a directory cleared up, between two looks is not there.
+    """
+    staging = state_path / DATA_DIRECTORY / STAGING_DIRECTORY
+    found = [path for owner in _entries(staging) if owner.is_dir() for path in _entries(owner)]
+    return [path for path in found if (size := size_of(path)) is not None and size >= size_min]
+
+
+def size_of(path: Path) -> int | None:
+    """The bytes of a file that somebody else may remove any moment; None when it is gone."""
+    try:
+        return path.stat().st_size
+    except FileNotFoundError:
+        return None
+
+
+def _entries(directory: Path) -> list[Path]:
+    try:
+        return [directory / name for name in os.listdir(directory)]
+    except FileNotFoundError:
+        return []
 
 
 def check_files(state_path: Path, *, at_rest: bool = True) -> None:

@@ -46,6 +46,7 @@ class Machine:
             f"osapi_listen_port = {self.ports['nova-api']}",
             "osapi_workers = 2",
             f"ec2_listen_port = {free_port()}",
+            f"iam_listen_port = {free_port()}",
             f"s3_listen_port = {self.ports['nova-objectstore']}",
             "s3_workers = 1",
             "graceful_shutdown_timeout = 5",

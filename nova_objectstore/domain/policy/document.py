@@ -34,6 +34,7 @@ class Kind(enum.Enum):
     BUCKET = "bucket"
     IDENTITY = "identity"  # of a user, group or role; a permission boundary; a session
     TRUST = "trust"  # who may assume a role
+    RESOURCE = "resource"  # of something that is not S3's: a topic
 
 
 class ActionSet:
@@ -140,6 +141,7 @@ def _refuse_constant(word: str) -> None:
 
 _action = re.compile(r"\*|[A-Za-z0-9-]+:[A-Za-z0-9*?]+").fullmatch
 _identity_sid = re.compile(r"[A-Za-z0-9]*").fullmatch
+_LAX_SIDS = (Kind.BUCKET, Kind.RESOURCE)
 
 _FIELDS = frozenset(
     ("Sid", "Effect", "Principal", "NotPrincipal", "Action", "NotAction", "Resource", "NotResource", "Condition")
@@ -177,14 +179,14 @@ class _StatementParser:
         )
 
     def check_sids(self, statements: Sequence[Statement]) -> None:
-        """A Sid names one statement of an identity's policy; S3 does not look at those of a bucket's."""
+        """A Sid names one statement of an identity's policy; nobody looks at those of a resource's."""
         sids = [statement.sid for statement in statements if statement.sid]
-        if self._kind is not Kind.BUCKET and len(set(sids)) < len(sids):
+        if self._kind not in _LAX_SIDS and len(set(sids)) < len(sids):
             raise MalformedPolicy("Statement IDs (SID) in a single policy must be unique.")
 
     def _sid(self, element: Mapping[str, Any]) -> str:
         sid = element.get("Sid", "")
-        if not isinstance(sid, str) or (self._kind is not Kind.BUCKET and not _identity_sid(sid)):
+        if not isinstance(sid, str) or (self._kind not in _LAX_SIDS and not _identity_sid(sid)):
             raise MalformedPolicy("Statement IDs (SID) must be alpha-numeric.")
         return sid
 

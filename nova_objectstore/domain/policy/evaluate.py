@@ -131,7 +131,7 @@ def combine(identity: IdentityVerdict, resource: Verdict, *, same_account: bool,
     if identity.denies or resource.denies:
         return False
     if not has_identity:
-        return resource.grip is not Grip.NONE
+        return resource.grip is Grip.DIRECT
     if not same_account:
         return identity.allows and resource.grip is not Grip.NONE
     return identity.allows or resource.grip is Grip.DIRECT or (resource.grip is Grip.ROLE and identity.within)

@@ -6,7 +6,8 @@ Laws (AWS: "AWS JSON policy elements: Principal", "NotPrincipal"):
   role's session has the role's ARN besides. Principal holds when one of them is listed, NotPrincipal only spares who
   has all of its names listed.
 - Naming an account hands the decision to that account: its own policies must allow the request as well.
-- ``*`` is everybody, who did not sign too. Inside an ARN a star is no wildcard and refused.
+- ``*`` is everybody, who did not sign too. A service of the store is denied by it, and allowed only where it is named.
+  Inside an ARN a star is no wildcard and refused.
 """
 
 from __future__ import annotations
@@ -41,7 +42,7 @@ class Names(NamedTuple):
 def names_of(principal: Principal) -> Names:
     """The names of a principal."""
     if principal.service:
-        return Names(own=f"service:{principal.service}")
+        return Names(own=f"service:{principal.service}", everybody=Grip.ACCOUNT)
     if principal.is_anonymous:
         return Names()
     account = frozenset((principal.account_id, f"canonical:{principal.canonical_id}"))
@@ -86,7 +87,8 @@ _session_arn = re.compile(
     r"arn:aws[a-z-]*:sts::[\w-]+:(assumed-role/[\w+=,.@/-]+/[\w+=,.@-]+|federated-user/[\w+=,.@-]+)"
 )
 _canonical = re.compile(r"[0-9a-f]{64}")
-_service = re.compile(r"[a-z0-9.-]+\.(amazonaws\.com|amazonaws\.com\.cn|internal)")
+# AWS knows its services; one that is none of this store's is taken and is nobody, as an account that is not there is.
+_service = re.compile(r"[a-z0-9-]+(\.[a-z0-9-]+)+")
 _federated = re.compile(r"[\w:./+=,@-]+")
 
 EVERYBODY = PrincipalSet(everybody=True, listed=frozenset())

@@ -11,14 +11,15 @@ import re
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from nova_objectstore.images.ec2.action import bind_actions
 from nova_objectstore.images.ec2.attributes import AttributeController
 from nova_objectstore.images.ec2.documents import error_document, response
-from nova_objectstore.images.ec2.faults import InvalidAction, MissingAction, NoSuchVersion, error_row
+from nova_objectstore.images.ec2.faults import NoSuchVersion, error_row
 from nova_objectstore.images.ec2.images import ImageController
-from nova_objectstore.images.ec2.request import Ec2Request
 from nova_objectstore.images.ec2.signatures import Authenticator
 from nova_objectstore.images.registry import Images
+from nova_objectstore.query.action import bind_actions
+from nova_objectstore.query.faults import InvalidAction, MissingAction
+from nova_objectstore.query.request import QueryRequest
 from nova_wsgi.middleware.ratelimit import charge_account
 from nova_wsgi.response import Response
 
@@ -46,22 +47,24 @@ class Ec2App:
         return answer(environ, start_response)
 
     def _serve(self, environ: dict[str, Any], request_id: str) -> Response:
-        request = Ec2Request(environ)
+        request = QueryRequest(environ)
         name = request.parameters.text("Action")
         if not name:
             raise MissingAction("The request is missing an action or a required parameter.")
-        handler = self.actions.get(name)
-        if handler is not None:
+        bound = self.actions.get(name)
+        if bound is not None:
             environ["nova.operation"] = name  # a label of metrics: never what a stranger sends
         request.principal = self._authenticator.authenticate(request)
         environ["nova.account"] = request.principal.account_id
         charge_account(environ, request.principal.account_id)
-        if handler is None:
+        if bound is None:
             raise InvalidAction(f"The action {name[:100]} is not valid for this web service.")
         request.version = request.parameters.required("Version")
         if not _version(request.version):
             raise NoSuchVersion(f"The requested version ({request.version[:100]}) of service AmazonEC2 does not exist")
-        return Response(response(name, request.version, request_id, *handler(request)), content_type=CONTENT_TYPE)
+        return Response(
+            response(name, request.version, request_id, *(bound.handler(request) or ())), content_type=CONTENT_TYPE
+        )
 
 
 def _refuse(environ: dict[str, Any], request_id: str, error: Exception) -> Response:

@@ -6,18 +6,13 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 from nova_objectstore.errors import InvalidArgument
-from nova_objectstore.images.ec2.action import Answer, action
-from nova_objectstore.images.ec2.documents import block_device_item, element, items
+from nova_objectstore.images.ec2.documents import block_device_item, items
 from nova_objectstore.images.ec2.faults import (
     DryRunOperation,
     InvalidAttributeItem,
     InvalidParameterCombination,
-    InvalidParameterValue,
-    MissingParameter,
     UnsupportedOperation,
 )
-from nova_objectstore.images.ec2.parameters import Parameters
-from nova_objectstore.images.ec2.request import Ec2Request
 from nova_objectstore.images.ports import Image
 from nova_objectstore.images.registry import (
     AUTHORISED_GROUP,
@@ -28,6 +23,11 @@ from nova_objectstore.images.registry import (
     check_account_id,
     check_image_id,
 )
+from nova_objectstore.query.action import Answer, action
+from nova_objectstore.query.documents import element
+from nova_objectstore.query.faults import InvalidParameterValue, MissingParameter
+from nova_objectstore.query.parameters import Parameters
+from nova_objectstore.query.request import QueryRequest
 
 _DONE = ("<return>true</return>",)
 
@@ -66,7 +66,7 @@ class AttributeController:
         self._images = images
 
     @action("DescribeImageAttribute")
-    def describe_image_attribute(self, req: Ec2Request) -> Answer:
+    def describe_image_attribute(self, req: QueryRequest) -> Answer:
         """One attribute."""
         image_id = check_image_id(req.parameters.required("ImageId"))
         attribute = req.parameters.required("Attribute")
@@ -79,7 +79,7 @@ class AttributeController:
         return element("imageId", image.image_id), render(image)
 
     @action("ModifyImageAttribute")
-    def modify_image_attribute(self, req: Ec2Request) -> Answer:
+    def modify_image_attribute(self, req: QueryRequest) -> Answer:
         """Change the description or the launch permissions: one attribute a request, as EC2 has it."""
         parameters = req.parameters
         image_id = check_image_id(parameters.required("ImageId"))
@@ -106,7 +106,7 @@ class AttributeController:
         return _DONE
 
     @action("ResetImageAttribute")
-    def reset_image_attribute(self, req: Ec2Request) -> Answer:
+    def reset_image_attribute(self, req: QueryRequest) -> Answer:
         """Make the launch permissions the owner's alone; no other attribute has a default."""
         image_id = check_image_id(req.parameters.required("ImageId"))
         attribute = req.parameters.required("Attribute")

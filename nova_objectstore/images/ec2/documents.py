@@ -2,33 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
 from datetime import UTC, datetime
-from xml.sax.saxutils import escape
 
 from nova_objectstore.images.ports import UNFINISHED, BlockDevice, Image, ImageState
-
-_DECLARATION = '<?xml version="1.0" encoding="UTF-8"?>\n'
-# What XML 1.0 cannot carry, not even as a reference; object keys may hold it.
-_unspeakable = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff\ud800-\udfff]")
+from nova_objectstore.query.documents import DECLARATION, element, flag, optional
 
 _ROOT_DEVICES = ("root", "ami")  # the virtual names under which manifests give the root device
-
-
-def element(name: str, text: str) -> str:
-    """``<name>text</name>``, escaped; what XML cannot carry becomes U+FFFD."""
-    return f"<{name}>{escape(_unspeakable.sub(chr(0xFFFD), text), {chr(13): '&#13;'})}</{name}>"
-
-
-def optional(name: str, text: str) -> str:
-    """The element, when there is text."""
-    return element(name, text) if text else ""
-
-
-def flag(name: str, value: bool) -> str:
-    """A boolean."""
-    return f"<{name}>{'true' if value else 'false'}</{name}>"
 
 
 def items(name: str, rows: Iterable[str]) -> str:
@@ -39,7 +19,7 @@ def items(name: str, rows: Iterable[str]) -> str:
 def response(action: str, version: str, request_id: str, *content: str) -> bytes:
     """The document of an answered action, in the namespace of the request's version."""
     return (
-        f'{_DECLARATION}<{action}Response xmlns="http://ec2.amazonaws.com/doc/{version}/">'
+        f'{DECLARATION}<{action}Response xmlns="http://ec2.amazonaws.com/doc/{version}/">'
         f"{element('requestId', request_id)}{''.join(content)}</{action}Response>"
     ).encode()
 
@@ -47,7 +27,7 @@ def response(action: str, version: str, request_id: str, *content: str) -> bytes
 def error_document(code: str, message: str, request_id: str) -> bytes:
     """The document of an error."""
     return (
-        f"{_DECLARATION}<Response><Errors><Error>{element('Code', code)}{element('Message', message)}</Error></Errors>"
+        f"{DECLARATION}<Response><Errors><Error>{element('Code', code)}{element('Message', message)}</Error></Errors>"
         f"{element('RequestID', request_id)}</Response>"
     ).encode()
 

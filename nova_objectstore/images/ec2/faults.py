@@ -5,77 +5,39 @@ Source: the Amazon EC2 API Reference, "Error codes for the Amazon EC2 API".
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 from nova_objectstore import errors as fact
-from nova_objectstore.errors import StoreError
 from nova_objectstore.images import errors as image_fact
+from nova_objectstore.query.faults import ErrorRow, QueryFault
+from nova_objectstore.query.faults import error_row as common_error_row
 from nova_wsgi.errors import RequestError
 from nova_wsgi.middleware.ratelimit import TooManyRequests
 
 
-class Ec2Fault(StoreError):
-    """An error in EC2's own words: ``code``, ``status`` and the message."""
-
-    code = "InvalidRequest"
-    status = 400
-
-
-class MissingParameter(Ec2Fault):
-    """A parameter that must be there is not."""
-
-    code = "MissingParameter"
-
-
-class InvalidParameterValue(Ec2Fault):
-    """A parameter has a value that EC2 does not take."""
-
-    code = "InvalidParameterValue"
-
-
-class InvalidParameterCombination(Ec2Fault):
+class InvalidParameterCombination(QueryFault):
     """Parameters that do not go together."""
 
     code = "InvalidParameterCombination"
 
 
-class UnsupportedOperation(Ec2Fault):
+class UnsupportedOperation(QueryFault):
     """Something of EC2's model that this service does not have."""
 
     code = "UnsupportedOperation"
 
 
-class InvalidAttributeItem(Ec2Fault):
+class InvalidAttributeItem(QueryFault):
     """An item of an image's attribute that is none."""
 
     code = "InvalidAMIAttributeItemValue"
 
 
-class MissingAction(Ec2Fault):
-    """No Action parameter."""
-
-    code = "MissingAction"
-
-
-class InvalidAction(Ec2Fault):
-    """An Action that this service does not have."""
-
-    code = "InvalidAction"
-
-
-class NoSuchVersion(Ec2Fault):
+class NoSuchVersion(QueryFault):
     """A Version that is no date."""
 
     code = "NoSuchVersion"
 
 
-class MalformedQueryString(Ec2Fault):
-    """Parameters that are not UTF-8, given twice, or too many."""
-
-    code = "MalformedQueryString"
-
-
-class AuthFailure(Ec2Fault):
+class AuthFailure(QueryFault):
     """The credentials could not be validated. One sentence for every way, as EC2 has it."""
 
     code = "AuthFailure"
@@ -85,13 +47,7 @@ class AuthFailure(Ec2Fault):
         super().__init__("AWS was not able to validate the provided access credentials")
 
 
-class RequestExpired(Ec2Fault):
-    """Signed too long ago, or too far in the future."""
-
-    code = "RequestExpired"
-
-
-class DryRunOperation(Ec2Fault):
+class DryRunOperation(QueryFault):
     """The request would have succeeded, and was not to be done."""
 
     code = "DryRunOperation"
@@ -99,14 +55,6 @@ class DryRunOperation(Ec2Fault):
 
     def __init__(self) -> None:
         super().__init__("Request would have succeeded, but DryRun flag is set.")
-
-
-class ErrorRow(NamedTuple):
-    """EC2's code, the HTTP status, and a sentence (with the fact's own facts in braces) where the fact brings none."""
-
-    code: str
-    status: int
-    message: str
 
 
 INTERNAL_ERROR = ErrorRow("InternalError", 500, "An internal error has occurred")
@@ -144,19 +92,4 @@ ROWS: dict[type[BaseException], ErrorRow] = {
 
 def error_row(error: BaseException) -> ErrorRow:
     """Code, status and message of an error; what is not known is an internal one, whose text stays here."""
-    if isinstance(error, Ec2Fault):
-        return ErrorRow(error.code, error.status, error.message)
-    row = next((ROWS[kind] for kind in type(error).__mro__ if kind in ROWS), INTERNAL_ERROR)
-    if isinstance(error, RequestError):
-        return ErrorRow(row.code, error.status, error.hint or row.message)
-    if isinstance(error, StoreError) and row is not INTERNAL_ERROR:
-        message = "" if isinstance(error, fact.EngineError) else error.message
-        return row._replace(message=message or row.message.format_map(_Facts(error.facts)))
-    return row
-
-
-class _Facts(dict[str, object]):
-    """Facts for a sentence; one that is missing is a dash."""
-
-    def __missing__(self, name: str) -> str:
-        return "-"
+    return common_error_row(error, ROWS, unknown=INTERNAL_ERROR)

@@ -15,8 +15,8 @@ from nova_objectstore.images.ec2.documents import (
     state_reason,
     virtualization_type,
 )
-from nova_objectstore.images.ec2.faults import InvalidParameterValue
 from nova_objectstore.images.ports import Image
+from nova_objectstore.query.faults import InvalidParameterValue
 
 Matches = Callable[[Image], bool]
 Pattern = Sequence[str | None]  # characters to be met; ONE for any single one, MANY for any number

@@ -7,17 +7,9 @@ from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Collection, Sequence
 
 from nova_objectstore.errors import InvalidArgument
-from nova_objectstore.images.ec2.action import Answer, action
-from nova_objectstore.images.ec2.documents import element, image_item, items, optional
-from nova_objectstore.images.ec2.faults import (
-    DryRunOperation,
-    Ec2Fault,
-    InvalidParameterValue,
-    UnsupportedOperation,
-)
+from nova_objectstore.images.ec2.documents import image_item, items
+from nova_objectstore.images.ec2.faults import DryRunOperation, UnsupportedOperation
 from nova_objectstore.images.ec2.filters import Matches, parse_filter
-from nova_objectstore.images.ec2.parameters import nested
-from nova_objectstore.images.ec2.request import Ec2Request
 from nova_objectstore.images.limits import DESCRIBE_MAX, LISTED_MAX
 from nova_objectstore.images.ports import Image
 from nova_objectstore.images.registry import (
@@ -29,6 +21,11 @@ from nova_objectstore.images.registry import (
     check_image_name,
     match_all,
 )
+from nova_objectstore.query.action import Answer, action
+from nova_objectstore.query.documents import element, optional
+from nova_objectstore.query.faults import InvalidParameterValue, QueryFault
+from nova_objectstore.query.parameters import nested
+from nova_objectstore.query.request import QueryRequest
 from nova_objectstore.types import Principal
 
 _architecture = re.compile(r"[a-z0-9_]{1,16}").fullmatch
@@ -43,7 +40,7 @@ VIRTUALIZATION_TYPES = ("hvm", "paravirtual")
 OWNER_ALIASES = ("amazon", "aws-backup-vault", "aws-marketplace", "microsoft")  # nobody of these is here
 
 
-class MissingImages(Ec2Fault):
+class MissingImages(QueryFault):
     """Ids that are nobody's, or that the caller may not see."""
 
     code = "InvalidAMIID.NotFound"
@@ -56,7 +53,7 @@ class ImageController:
         self._images = images
 
     @action("RegisterImage")
-    def register_image(self, req: Ec2Request) -> Answer:
+    def register_image(self, req: QueryRequest) -> Answer:
         """Register the bundle of ImageLocation; its image is pending until the job has made it."""
         parameters = req.parameters
         for name in NOT_OFFERED:
@@ -82,7 +79,7 @@ class ImageController:
         return (element("imageId", image.image_id),)
 
     @action("DeregisterImage")
-    def deregister_image(self, req: Ec2Request) -> Answer:
+    def deregister_image(self, req: QueryRequest) -> Answer:
         """Remove an image."""
         image_id = check_image_id(req.parameters.required("ImageId"))
         if req.parameters.flag("DryRun"):
@@ -92,7 +89,7 @@ class ImageController:
         return ("<return>true</return>",)
 
     @action("DescribeImages")
-    def describe_images(self, req: Ec2Request) -> Answer:
+    def describe_images(self, req: QueryRequest) -> Answer:
         """Images that the caller sees, by id, owner, launch permission and filters; a page of them."""
         parameters = req.parameters
         image_ids = [check_image_id(image_id) for image_id in parameters.values("ImageId")]

@@ -11,10 +11,13 @@ from nova_objectstore.errors import (
     NoSuchAccessKey,
     NoSuchAccount,
 )
+from nova_objectstore.meta.sql.delivery import forget_owner
+from nova_objectstore.meta.sql.iam import forget_account
 from nova_objectstore.meta.sql.rows import Row, decode_access_key, decode_account
 from nova_objectstore.meta.sql.statements import accounts as q
 from nova_objectstore.meta.sql.statements.buckets import find_any_bucket_of
 from nova_objectstore.meta.sql.statements.images import find_any_image_of
+from nova_objectstore.meta.sql.statements.quotas import delete_account_quota
 from nova_objectstore.meta.sql.transaction import Transaction
 from nova_objectstore.types import AccessKey, Account
 
@@ -70,10 +73,13 @@ def list_accounts(tx: Transaction) -> Sequence[Account]:
 
 
 def delete_account(tx: Transaction, account_id: str) -> None:
-    """Remove the account and its keys."""
+    """Remove the account, its keys, and all that it has in IAM."""
     find_account(tx, account_id)
     if tx.one(find_any_bucket_of, account_id) is not None or tx.one(find_any_image_of, account_id) is not None:
         raise AccountNotEmpty(account_id=account_id)
+    forget_account(tx, account_id)
+    forget_owner(tx, account_id)
+    tx.run(delete_account_quota, account_id)
     tx.run(q.delete_access_keys_of, account_id)
     tx.run(q.delete_account, account_id)
     tx.run(q.grow_epoch)

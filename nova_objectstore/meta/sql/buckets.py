@@ -16,9 +16,11 @@ from nova_objectstore.errors import (
 from nova_objectstore.limits import BUCKETS_PER_ACCOUNT_MAX
 from nova_objectstore.meta.sql import keyrange
 from nova_objectstore.meta.sql.bucket_states import forget_state, read_state
+from nova_objectstore.meta.sql.quotas import forget_bucket
 from nova_objectstore.meta.sql.rows import decode_bucket
 from nova_objectstore.meta.sql.statements import buckets as q
 from nova_objectstore.meta.sql.statements.accounts import grow_epoch
+from nova_objectstore.meta.sql.statements.lifecycle import stop_lifecycle
 from nova_objectstore.meta.sql.statements.versions import find_any_current, find_any_hidden
 from nova_objectstore.meta.sql.transaction import Transaction
 from nova_objectstore.meta.sql.uploads import drop_uploads_of
@@ -59,6 +61,14 @@ def find_bucket(tx: Transaction, name: str) -> Bucket:
     return decode_bucket(row)
 
 
+def bucket_of_id(tx: Transaction, bucket_id: int) -> Bucket:
+    """The bucket of that number."""
+    row = tx.one(q.bucket_of_id, bucket_id)
+    if row is None:
+        raise NoSuchBucket(bucket_id=bucket_id)
+    return decode_bucket(row)
+
+
 def list_buckets(
     tx: Transaction, owner_id: str, *, prefix: str = "", after: str = "", limit: int = 10_000
 ) -> Sequence[Bucket]:
@@ -70,14 +80,15 @@ def list_buckets(
 
 def delete_bucket(tx: Transaction, bucket_id: int, *, now_us: int = 0) -> None:
     """Remove an empty bucket, its documents and its uploads in progress."""
-    read_state(tx, bucket_id)
+    state = read_state(tx, bucket_id)
     if tx.one(find_any_current, bucket_id) is not None or tx.one(find_any_hidden, bucket_id) is not None:
         raise BucketNotEmpty(bucket_id=bucket_id)
     drop_uploads_of(tx, bucket_id, now_us)
+    tx.run(stop_lifecycle, bucket_id)
     tx.run(q.delete_documents, bucket_id)
+    forget_bucket(tx, state, bucket_id)
     tx.run(q.delete_usage, bucket_id)
     tx.run(q.delete_bucket, bucket_id)
-    tx.usage.pop(bucket_id, None)
     _changed(tx, bucket_id)
 
 

@@ -49,7 +49,7 @@ def load(dialect: str) -> Compiled:
 def fingerprint() -> str:
     """A digest of the sources that the compiled statements come from."""
     digest = hashlib.sha256()
-    for path in (_HERE / "schema.py", Path(__file__), *sorted((_HERE / "statements").glob("*.py"))):
+    for path in (*sorted(_HERE.glob("schema*.py")), Path(__file__), *sorted((_HERE / "statements").glob("*.py"))):
         digest.update(path.read_bytes())
     return digest.hexdigest()
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from nova_objectstore.meta.sql.restored import erase_restore
 from nova_objectstore.meta.sql.rows import VersionRow
 from nova_objectstore.meta.sql.statements import uploads as parts_q
 from nova_objectstore.meta.sql.statements.garbage import insert_garbage
@@ -34,7 +35,8 @@ def store_content(tx: Transaction, content: Content) -> Place:
 
 
 def erase_content(tx: Transaction, found: VersionRow, now_us: int) -> None:
-    """The version goes: its small bytes at once, its data into the queue."""
+    """The version goes: its small bytes at once, its data into the queue, and its restored copy with it."""
+    erase_restore(tx, found, now_us)
     if found.kind == ContentKind.INLINE:
         tx.run(delete_blob, found.content_id)
     elif found.kind == ContentKind.DATA:
@@ -50,14 +52,15 @@ def erase_parts(tx: Transaction, content_id: int | None, now_us: int) -> None:
     tx.run(parts_q.delete_parts, content_id)
 
 
-def erase_part(tx: Transaction, content_id: int, number: int, now_us: int) -> None:
-    """One part of an upload in progress, if it is there."""
+def erase_part(tx: Transaction, content_id: int, number: int, now_us: int) -> int:
+    """One part of an upload in progress, if it is there; answer the bytes it had."""
     row = tx.one(parts_q.find_part_content, content_id, number)
     if row is None:
-        return
-    ref, blob_id = row
+        return 0
+    ref, blob_id, size = row
     if ref is not None:
         tx.run(insert_garbage, ref, now_us)
     if blob_id is not None:
         tx.run(delete_blob, blob_id)
     tx.run(parts_q.delete_part, content_id, number)
+    return int(size)

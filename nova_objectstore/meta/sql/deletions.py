@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from nova_objectstore.errors import StoreError
+from nova_objectstore.meta.sql import agenda
 from nova_objectstore.meta.sql.bucket_states import read_state
 from nova_objectstore.meta.sql.conditions import check_condition
 from nova_objectstore.meta.sql.contents import erase_content
@@ -35,10 +36,10 @@ def delete_object(
 ) -> Deleted:
     """DELETE without a version id."""
     state = read_state(tx, bucket.id)
-    return _delete_key(tx, state, bucket.id, key, owner_id=owner_id, now_us=now_us, condition=condition)
+    return delete_key(tx, state, bucket.id, key, owner_id=owner_id, now_us=now_us, condition=condition)
 
 
-def _delete_key(
+def delete_key(
     tx: Transaction,
     state: BucketState,
     bucket_id: int,
@@ -46,8 +47,9 @@ def _delete_key(
     *,
     owner_id: str,
     now_us: int,
-    condition: WriteCondition,
+    condition: WriteCondition = UNCONDITIONAL,
 ) -> Deleted:
+    """``delete_object`` in the bucket's state as it was read."""
     slot = open_slot(tx, state, bucket_id, key, now_us)
     check_condition(condition, key, slot.current)
     check_slot(slot, now_us)
@@ -63,6 +65,8 @@ def _delete_key(
 def insert_marker(tx: Transaction, slot: Slot, *, owner_id: str, now_us: int) -> None:
     """Put a delete marker on top of the key's versions, when room was made and no current object is left."""
     tx.run(q.insert_hidden_marker, slot.bucket_id, slot.key, -slot.sequence, slot.version_id, now_us, owner_id)
+    if slot.plan is not None:
+        agenda.marker_arrived(tx, slot.plan, slot.bucket_id, slot.key, slot.sequence)
 
 
 def delete_version(
@@ -76,14 +80,21 @@ def delete_version(
     condition: WriteCondition = UNCONDITIONAL,
 ) -> Deleted:
     """DELETE with a version id."""
-    read_state(tx, bucket.id)
+    state = read_state(tx, bucket.id)
     found = find_version(tx, bucket.id, key, version_id)
     check_condition(condition, key, None if found is None else found.row)
     if found is None:
         return Deleted(version_id, is_marker=False)
     check_removable(found.row, now_us=now_us, bypass_governance=bypass_governance)
-    _remove(tx, found, now_us)
+    remove_version(tx, state, found, now_us)
     return Deleted(version_id, is_marker=found.row.is_marker)
+
+
+def remove_version(tx: Transaction, state: BucketState, found: Found, now_us: int) -> None:
+    """Remove a version or marker for good, that may be removed; the next newest becomes current."""
+    _remove(tx, found, now_us)
+    if state.plan is not None:
+        agenda.version_went(tx, state.plan, found.row, was_current=found.is_current)
 
 
 def _remove(tx: Transaction, found: Found, now_us: int) -> None:
@@ -125,7 +136,7 @@ def delete_objects(
         outcome: Deleted | Exception
         try:
             if version_id is None:
-                outcome = _delete_key(tx, state, bucket.id, key, owner_id=owner_id, now_us=now_us, condition=condition)
+                outcome = delete_key(tx, state, bucket.id, key, owner_id=owner_id, now_us=now_us, condition=condition)
             else:
                 outcome = delete_version(
                     tx,

@@ -7,11 +7,13 @@ version; a delete marker hides what is left of the source.
 
 from __future__ import annotations
 
+from nova_objectstore.meta.sql import agenda
 from nova_objectstore.meta.sql.bucket_states import read_state
 from nova_objectstore.meta.sql.conditions import check_condition
 from nova_objectstore.meta.sql.contents import Place
 from nova_objectstore.meta.sql.deletions import insert_marker
 from nova_objectstore.meta.sql.locks import check_removable
+from nova_objectstore.meta.sql.restored import rename_restore
 from nova_objectstore.meta.sql.rows import VersionRow, decode_version
 from nova_objectstore.meta.sql.statements import versions as q
 from nova_objectstore.meta.sql.transaction import Transaction
@@ -63,12 +65,15 @@ def rename_object(
     check_slot(taken, now_us)
     _leave(tx, left, moved, now_us, hidden=state.versioning is not Versioning.OFF)
     make_room(tx, taken, now_us)
+    rename_restore(tx, moved, target, taken.sequence, taken.version_id)
     return _arrive(tx, taken, moved)
 
 
 def _leave(tx: Transaction, left: Slot, moved: VersionRow, now_us: int, *, hidden: bool) -> None:
     """Take the current row away from its key, its content untouched; hide older versions under a marker."""
     tx.run(q.delete_current, left.bucket_id, left.key)
+    if left.plan is not None:
+        agenda.forget(tx, left.bucket_id, left.key, moved.sequence)
     tx.count(left.bucket_id, -1, -moved.size)
     if not hidden:
         return

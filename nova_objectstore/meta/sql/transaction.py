@@ -16,9 +16,19 @@ import os
 from abc import ABC, abstractmethod
 from typing import Any, NamedTuple
 
+from nova_objectstore.meta.quota_port import Quota
+from nova_objectstore.meta.sql.looks import Plan
 from nova_objectstore.meta.sql.rows import Row
 from nova_objectstore.meta.sql.statement import Statement
 from nova_objectstore.types import Versioning
+
+
+class BucketQuotas(NamedTuple):
+    """The quotas that a bucket's writes are judged by: its own and that of its owner; at least one."""
+
+    owner_id: str
+    bucket: Quota | None
+    account: Quota | None
 
 
 class BucketState(NamedTuple):
@@ -26,6 +36,8 @@ class BucketState(NamedTuple):
 
     versioning: Versioning
     object_lock: bool
+    plan: Plan | None = None  # of the lifecycle's looks; None without rules
+    quotas: BucketQuotas | None = None
 
 
 class Transaction(ABC):
@@ -34,7 +46,8 @@ class Transaction(ABC):
     def __init__(self) -> None:
         self.dirty = False  # the running verb has written
         self.bucket_states: dict[int, BucketState] = {}  # read once per transaction; forgotten when one changes
-        self.usage: dict[int, tuple[int, int]] = {}  # objects and bytes the transaction adds, by bucket
+        self.usage: dict[int, tuple[int, int, int]] = {}  # by bucket, what it adds: objects, bytes, bytes of parts
+        self.recorded: dict[int | str, tuple[int, int]] = {}  # what a bucket, an account held before it, once looked up
 
     @abstractmethod
     def one(self, statement: Statement, *params: Any) -> Row | None:
@@ -54,8 +67,13 @@ class Transaction(ABC):
 
     def count(self, bucket_id: int, objects: int, size: int) -> None:
         """Add to a bucket's usage: kept here, and written once when the transaction ends."""
-        counted = self.usage.get(bucket_id, (0, 0))
-        self.usage[bucket_id] = (counted[0] + objects, counted[1] + size)
+        counted = self.usage.get(bucket_id, (0, 0, 0))
+        self.usage[bucket_id] = (counted[0] + objects, counted[1] + size, counted[2])
+
+    def count_parts(self, bucket_id: int, size: int) -> None:
+        """Add to the bytes of the parts of a bucket's uploads in progress."""
+        counted = self.usage.get(bucket_id, (0, 0, 0))
+        self.usage[bucket_id] = (counted[0], counted[1], counted[2] + size)
 
     def random_bytes(self, size: int) -> bytes:
         """Randomness for version ids."""

@@ -10,9 +10,11 @@ from collections.abc import Sequence
 
 from nova_objectstore.errors import InvalidPart, NoSuchUpload
 from nova_objectstore.meta.engine import Assembly
+from nova_objectstore.meta.sql import agenda
 from nova_objectstore.meta.sql.bucket_states import read_state
 from nova_objectstore.meta.sql.conditions import check_condition
 from nova_objectstore.meta.sql.contents import Place, erase_part, erase_parts, store_content
+from nova_objectstore.meta.sql.quotas import check_quota
 from nova_objectstore.meta.sql.rows import (
     Row,
     decode_part,
@@ -22,11 +24,13 @@ from nova_objectstore.meta.sql.rows import (
     encode_upload,
 )
 from nova_objectstore.meta.sql.statements import uploads as q
-from nova_objectstore.meta.sql.transaction import Transaction
+from nova_objectstore.meta.sql.statements.quotas import sum_parts
+from nova_objectstore.meta.sql.transaction import BucketState, Transaction
 from nova_objectstore.meta.sql.versions import (
     Slot,
     check_slot,
     find_version,
+    growth,
     make_room,
     open_slot,
     write_current,
@@ -50,9 +54,11 @@ _PRUNED_AT_ONCE = 10  # more than the one that each completion adds, few enough 
 
 def begin_upload(tx: Transaction, bucket: Bucket, upload: Upload) -> None:
     """Record an upload."""
-    read_state(tx, bucket.id)
+    state = read_state(tx, bucket.id)
     assert upload.bucket_id == bucket.id
-    tx.insert(q.insert_upload, *encode_upload(upload))
+    number = tx.insert(q.insert_upload, *encode_upload(upload))
+    if state.plan is not None:
+        agenda.upload_began(tx, state.plan, bucket.id, upload.key, number, upload.initiated_us)
 
 
 def get_upload(tx: Transaction, bucket_id: int, key: str, upload_id: str) -> Upload:
@@ -73,7 +79,12 @@ def _find_number(tx: Transaction, bucket_id: int, key: str, upload_id: str) -> i
 def put_part(tx: Transaction, bucket_id: int, key: str, upload_id: str, part: Part) -> None:
     """Add or replace a part."""
     number = _find_number(tx, bucket_id, key, upload_id)
-    erase_part(tx, number, part.number, part.modified_us)
+    quotas = read_state(tx, bucket_id).quotas
+    if quotas is not None:
+        replaced = tx.one(q.find_part_content, number, part.number)
+        check_quota(tx, quotas, bucket_id, 0, part.size - (0 if replaced is None else replaced[2]))
+    erased = erase_part(tx, number, part.number, part.modified_us)
+    tx.count_parts(bucket_id, part.size - erased)
     place = store_content(tx, part.content)
     tx.run(
         q.insert_part,
@@ -99,7 +110,17 @@ def list_parts(
 def abort_upload(tx: Transaction, bucket_id: int, key: str, upload_id: str, *, now_us: int = 0) -> None:
     """End the upload; its parts become garbage."""
     number = _find_number(tx, bucket_id, key, upload_id)
+    drop_upload(tx, read_state(tx, bucket_id), bucket_id, key, number, now_us)
+
+
+def drop_upload(tx: Transaction, state: BucketState, bucket_id: int, key: str, number: int, now_us: int) -> None:
+    """End the upload of that number, its parts garbage."""
+    counted = tx.one(sum_parts, number)
+    assert counted is not None, "a sum is a row"
+    tx.count_parts(bucket_id, -counted[0])
     _drop(tx, number, now_us)
+    if state.plan is not None:
+        agenda.forget(tx, bucket_id, key, -number)
 
 
 def drop_uploads_of(tx: Transaction, bucket_id: int, now_us: int) -> None:
@@ -132,6 +153,10 @@ def complete_upload(
     check_condition(condition, new.key, slot.current)
     check_slot(slot, new.modified_us)
     offsets, size = _place_parts(assembly, facts)
+    counted = sum(size for size, _ in facts.values())
+    if state.quotas is not None:
+        objects, more = growth(slot, size)
+        check_quota(tx, state.quotas, bucket.id, objects, more - counted)
 
     for unused in facts.keys() - offsets.keys():
         erase_part(tx, number, unused, new.modified_us)
@@ -140,7 +165,10 @@ def complete_upload(
     make_room(tx, slot, new.modified_us)
     new = new._replace(size=size, content=Content(ContentKind.PARTS, str(number)))
     write_current(tx, slot, new, Place(int(ContentKind.PARTS), None, number), len(offsets))
+    tx.count_parts(bucket.id, -counted)
     tx.run(q.delete_upload, number)
+    if state.plan is not None:
+        agenda.forget(tx, bucket.id, new.key, -number)
     _remember_completed(tx, assembly.upload_id, slot, new)
     return written_version(slot, new, new.content, len(offsets))
 

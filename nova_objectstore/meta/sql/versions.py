@@ -14,10 +14,13 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from nova_objectstore.errors import NoSuchKey, NoSuchVersion
+from nova_objectstore.meta.sql import agenda
 from nova_objectstore.meta.sql.bucket_states import read_state
 from nova_objectstore.meta.sql.conditions import check_condition
 from nova_objectstore.meta.sql.contents import Place, erase_content, store_content
 from nova_objectstore.meta.sql.locks import check_removable, check_retention_change
+from nova_objectstore.meta.sql.looks import Plan
+from nova_objectstore.meta.sql.quotas import check_quota
 from nova_objectstore.meta.sql.rows import (
     STANDARD,
     VersionRow,
@@ -140,6 +143,7 @@ class Slot(NamedTuple):
     sequence: int
     current: VersionRow | None  # the key's current object
     replaced: VersionRow | None  # the version that goes for good; may be ``current``, a hidden version or a marker
+    plan: Plan | None = None  # the bucket's, of its lifecycle
 
 
 def open_slot(tx: Transaction, state: BucketState, bucket_id: int, key: str, now_us: int) -> Slot:
@@ -151,17 +155,24 @@ def open_slot(tx: Transaction, state: BucketState, bucket_id: int, key: str, now
     sequence = now_us if newest is None else max(now_us, newest.sequence + 1)
     if state.versioning is Versioning.ENABLED:
         version_id = make_version_id(sequence, tx.random_bytes(RANDOM_SIZE))
-        return Slot(bucket_id, key, version_id, sequence, current, None)
+        return Slot(bucket_id, key, version_id, sequence, current, None, state.plan)
     replaced = current
     if state.versioning is Versioning.SUSPENDED and (current is None or current.version_id != NULL_VERSION):
         replaced = find_hidden(tx, bucket_id, key, NULL_VERSION)
-    return Slot(bucket_id, key, NULL_VERSION, sequence, current, replaced)
+    return Slot(bucket_id, key, NULL_VERSION, sequence, current, replaced, state.plan)
 
 
 def check_slot(slot: Slot, now_us: int) -> None:
     """Raise ObjectLocked when what would go for good is locked."""
     if slot.replaced is not None:
         check_removable(slot.replaced, now_us=now_us)
+
+
+def growth(slot: Slot, size: int) -> tuple[int, int]:
+    """The objects and bytes that a bucket gains when an object of ``size`` bytes takes the slot."""
+    if slot.replaced is None or slot.replaced.is_marker:
+        return 1, size
+    return 0, size - slot.replaced.size
 
 
 def make_room(tx: Transaction, slot: Slot, now_us: int) -> None:
@@ -172,6 +183,8 @@ def make_room(tx: Transaction, slot: Slot, now_us: int) -> None:
     if replaced is None:
         return
     erase_content(tx, replaced, now_us)
+    if slot.plan is not None:
+        agenda.forget(tx, slot.bucket_id, slot.key, replaced.sequence)
     if not replaced.is_marker:
         tx.count(slot.bucket_id, -1, -replaced.size)
     if replaced is not current:
@@ -200,6 +213,8 @@ def write_current(tx: Transaction, slot: Slot, new: NewVersion, place: Place, pa
         encode_mapping(new.extra),
     )
     tx.count(slot.bucket_id, 1, new.size)
+    if slot.plan is not None:
+        agenda.object_arrived(tx, slot.plan, slot.bucket_id, slot.key, slot.sequence, new)
 
 
 def written_version(slot: Slot, new: NewVersion, content: Content, parts_count: int = 0) -> Version:
@@ -231,6 +246,8 @@ def put_version(tx: Transaction, bucket: Bucket, new: NewVersion, condition: Wri
     slot = open_slot(tx, state, bucket.id, new.key, new.modified_us)
     check_condition(condition, new.key, slot.current)
     check_slot(slot, new.modified_us)
+    if state.quotas is not None:
+        check_quota(tx, state.quotas, bucket.id, *growth(slot, new.size))
     make_room(tx, slot, new.modified_us)
     write_current(tx, slot, new, store_content(tx, new.content))
     return written_version(slot, new, new.content)
@@ -242,7 +259,12 @@ def put_version(tx: Transaction, bucket: Bucket, new: NewVersion, condition: Wri
 def set_tags(tx: Transaction, bucket_id: int, key: str, version_id: str | None, tags: Mapping[str, str]) -> Version:
     """Replace the tags."""
     found = _find_object(tx, bucket_id, key, version_id)
-    return _change(tx, found, q.set_current_tags, q.set_hidden_tags, tags=encode_mapping(tags))
+    changed = _change(tx, found, q.set_current_tags, q.set_hidden_tags, tags=encode_mapping(tags))
+    plan = read_state(tx, bucket_id).plan
+    if plan is not None:
+        row = found.row._replace(tags=encode_mapping(tags))
+        agenda.tags_changed(tx, plan, row, is_current=found.is_current)
+    return changed
 
 
 def set_extra(tx: Transaction, bucket_id: int, key: str, version_id: str | None, extra: Mapping[str, str]) -> Version:

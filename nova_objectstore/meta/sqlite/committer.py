@@ -27,8 +27,8 @@ from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 from nova_objectstore.errors import StorageFailed
+from nova_objectstore.meta.sql.quotas import write_usage
 from nova_objectstore.meta.sql.statement import Statement
-from nova_objectstore.meta.sql.statements.buckets import add_usage
 from nova_objectstore.meta.sqlite.checkpointer import Checkpointer
 from nova_objectstore.meta.sqlite.connection import (
     Settings,
@@ -252,8 +252,7 @@ def _run_verbs(transaction: SlicedTransaction, batch: list[_Write]) -> tuple[lis
                 raise
             outcomes.append((completion, None, error))
         dirty = dirty or transaction.dirty
-    for bucket_id, (objects, size) in transaction.usage.items():
-        transaction.run(add_usage, bucket_id, objects, size)
+    write_usage(transaction)
     return outcomes, dirty
 
 

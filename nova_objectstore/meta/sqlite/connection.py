@@ -82,7 +82,7 @@ def _connect(settings: Settings, busy_timeout_s: float, *pragmas: str) -> sqlite
     try:
         for pragma in (f"cache_size = -{CACHE_SIZE_KIB}", "temp_store = MEMORY", *pragmas):
             connection.execute(f"PRAGMA {pragma}")
-    except BaseException:
+    except BaseException:  # whatever it is, the caller gets no connection to close
         connection.close()
         raise
     return connection

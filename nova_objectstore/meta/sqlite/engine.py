@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from nova_objectstore.errors import EngineError, StorageFailed
-from nova_objectstore.meta.sql import accounts, buckets, compiler
+from nova_objectstore.meta.sql import accounts, buckets, compiler, iam, iam_policies, iam_providers, lifecycle_rules
 from nova_objectstore.meta.sql.engine import SqlEngine
 from nova_objectstore.meta.sqlite.committer import Committer
 from nova_objectstore.meta.sqlite.connection import (
@@ -23,6 +23,9 @@ from nova_objectstore.meta.sqlite.connection import (
 )
 from nova_objectstore.meta.sqlite.schema import prepare_schema
 from nova_objectstore.meta.sqlite.turnstile import Turnstile
+from nova_objectstore.meta.sqlite.version_cache import VersionCache
+from nova_objectstore.meta.sqlite.wal_index import open_wal_index
+from nova_objectstore.types import Version
 from nova_wsgi import green
 
 R = TypeVar("R")
@@ -30,7 +33,9 @@ R = TypeVar("R")
 # How long epoch() trusts what it has read. A write that grows the epoch returns only after that time, so that whoever asks
 # after it, in whatever process, reads anew: changes are seen at once, and a busy process reads the epoch 500 times a second.
 EPOCH_TRUST_S = 0.002
-_GROWS_EPOCH = frozenset((accounts.__name__, buckets.__name__))  # the modules whose writing verbs do
+_GROWS_EPOCH = frozenset(  # the modules whose writing verbs do
+    module.__name__ for module in (accounts, buckets, iam, iam_policies, iam_providers, lifecycle_rules)
+)
 
 LOCK_TIMEOUT_S = 10.0  # SDKs give a request 60 s and retry on 503: waiting longer than this helps nobody
 
@@ -61,6 +66,7 @@ class SqliteEngine(SqlEngine):
         self._committer: Committer | None = None
         self._reader: SqliteTransaction | None = None
         self._read_connection: sqlite3.Connection | None = None
+        self._versions: VersionCache | None = None
 
     # -- life ----------------------------------------------------------------------------------------------------------
 
@@ -103,6 +109,7 @@ class SqliteEngine(SqlEngine):
             return
         self._disconnect_reader()
         committer.stop()
+        self._versions = None
         self._turnstile.close()
 
     # -- verbs ---------------------------------------------------------------------------------------------------------
@@ -114,6 +121,17 @@ class SqliteEngine(SqlEngine):
             self._epoch = super().epoch()
             self._epoch_trusted_until_s = now_s + EPOCH_TRUST_S
         return self._epoch
+
+    def get_version(self, bucket_id: int, key: str, version_id: str | None = None, *, inline: bool = True) -> Version:
+        """As the port has it."""
+        versions = self._versions
+        if versions is None or version_id is not None or self._reader is None:
+            return super().get_version(bucket_id, key, version_id, inline=inline)
+        version = versions.find(bucket_id, key, inline=inline)
+        if version is None:
+            version = super().get_version(bucket_id, key, inline=inline)
+            versions.keep(version, inline=inline)
+        return version
 
     def _write(self, verb: Callable[..., R], args: tuple[Any, ...], kwargs: dict[str, Any]) -> R:
         if self._committer is None:
@@ -155,7 +173,18 @@ class SqliteEngine(SqlEngine):
         if self._reader is None:
             self._read_connection = connect_reader(self._settings)
             self._reader = SqliteTransaction(self._read_connection, self._compiled.texts)
+            self._watch_wal_index()
         return self._reader
+
+    def _watch_wal_index(self) -> None:
+        """Trust the cache by the wal-index that the connection just made shares with all others."""
+        try:
+            index = open_wal_index(self._settings.path)
+        except OSError:
+            self._versions = None  # no cache then
+            return
+        if self._versions is None or self._versions.index is not index:
+            self._versions = VersionCache(index)
 
     def _disconnect_reader(self) -> None:
         connection, self._read_connection, self._reader = self._read_connection, None, None

@@ -55,7 +55,7 @@ def _create(connection: sqlite3.Connection, create: Sequence[str]) -> None:
         connection.execute(_REVISION_TABLE)
         connection.execute(STAMP, (HEAD,))
         connection.execute("COMMIT")
-    except BaseException:
+    except BaseException:  # an interrupt too: half a schema must not stay locked in an open transaction
         if connection.in_transaction:
             connection.execute("ROLLBACK")
         raise

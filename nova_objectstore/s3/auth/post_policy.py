@@ -7,7 +7,7 @@ Laws (AWS: "POST policy", "Authenticating requests in browser-based uploads"):
 
 - Field names and operators have no case; the document's own two names do.
 - Every field must be covered by a condition, but the signature's own, ``file``, ``policy`` and ``x-ignore-*``; and the bucket
-  must be, whether there is a field for it or not.
+  must be, whether there is a field for it or not. Checksums need no condition: they can only refuse what else were stored.
 - A condition on a field that was not sent sees an empty value.
 - ``content-length-range`` holds for the file's bytes, which are not known before it was read: ``check_size`` is asked then.
 """
@@ -50,6 +50,7 @@ _expiration = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}
 V4_FIELDS = ("x-amz-credential", "x-amz-algorithm", "x-amz-date", "x-amz-signature", "policy")
 V2_FIELDS = ("awsaccesskeyid", "signature", "policy")
 _UNCOVERED = frozenset(("file", "policy", "x-amz-signature", "signature", "awsaccesskeyid"))
+_UNCOVERED_PREFIXES = ("x-ignore-", "x-amz-checksum-")
 
 
 # -- the policy ------------------------------------------------------------------------------------------------------
@@ -91,7 +92,7 @@ class PostPolicy:
         covered = {condition.field for condition in self.conditions}
         values = {**fields, "bucket": bucket, "key": key}
         for name in values:
-            if name not in covered and name not in _UNCOVERED and not name.startswith("x-ignore-"):
+            if name not in covered and name not in _UNCOVERED and not name.startswith(_UNCOVERED_PREFIXES):
                 raise AccessDenied(f"Invalid according to Policy: Extra input fields: {name}")
         for condition in self.conditions:
             if not condition.holds(values.get(condition.field, "")):

@@ -7,9 +7,11 @@ from nova_objectstore.domain.acl import Acl, encode_acl
 from nova_objectstore.domain.bucket_rules import ACL
 from nova_objectstore.domain.buckets import Buckets
 from nova_objectstore.domain.identities import Identities
+from nova_objectstore.domain.notifications import PUT_ACL
 from nova_objectstore.domain.objects import Objects
 from nova_objectstore.errors import AccessDenied, InvalidRequest
 from nova_objectstore.s3.acls import ACL_HEADERS, CANNED_HEADER, AclReader, Owners
+from nova_objectstore.s3.announcements import announcement
 from nova_objectstore.s3.answer import Answer, empty_answer, xml_answer
 from nova_objectstore.s3.authorise import check_acl_that_is_off, owner_of
 from nova_objectstore.s3.faults import MarkerNotReadable, MissingSecurityHeader
@@ -65,11 +67,12 @@ class AclController(Controller):
         version = self._version(req)
         acl = self._read(req, self._owner(req, version), of_bucket=False)
         text = "" if acl is None else encode_acl(acl)
-        changed = self._objects.set_extra(req.bucket, req.key, req.version_id, {"acl": text})
+        announce = announcement(req, PUT_ACL)
+        changed = self._objects.set_extra(req.bucket, req.key, req.version_id, {"acl": text}, announce=announce)
         return empty_answer(200, shown_version(req, changed))
 
     def _version(self, req: S3Request) -> Version:
-        version = req.context.judged or self._objects.get(req.bucket, req.key, req.version_id)
+        version = req.judged or self._objects.get(req.bucket, req.key, req.version_id)
         if version.is_marker:
             raise MarkerNotReadable(version)
         return version

@@ -10,6 +10,8 @@ from nova_objectstore.domain.access import Access
 from nova_objectstore.domain.bucket_encryption import CustomerKey
 from nova_objectstore.domain.buckets import Buckets
 from nova_objectstore.domain.encryption import check_customer
+from nova_objectstore.domain.notifications import COPY as COPY_EVENT
+from nova_objectstore.domain.notifications import RENAME
 from nova_objectstore.domain.objects import Objects
 from nova_objectstore.errors import (
     AccessDenied,
@@ -18,8 +20,11 @@ from nova_objectstore.errors import (
     NoSuchKey,
     NoSuchVersion,
     PreconditionFailed,
+    StoreError,
 )
 from nova_objectstore.limits import COPY_SIZE_MAX
+from nova_objectstore.s3.access_records import Touched, touch
+from nova_objectstore.s3.announcements import announcement
 from nova_objectstore.s3.answer import Answer, empty_answer, xml_answer
 from nova_objectstore.s3.checksums import parse_algorithm
 from nova_objectstore.s3.conditions import NO_CONDITIONS, copy_conditions, rename_conditions, write_condition
@@ -30,6 +35,8 @@ from nova_objectstore.s3.encryption_headers import (
     refuse_unsigned,
     written_headers,
 )
+from nova_objectstore.s3.errors import find_row
+from nova_objectstore.s3.lifecycle_headers import expiration_headers
 from nova_objectstore.s3.object_headers import read_spec, version_headers
 from nova_objectstore.s3.operation import Controller, operation
 from nova_objectstore.s3.render import render_copy
@@ -70,7 +77,7 @@ class CopySources:
         expected = req.headers.get("x-amz-source-expected-bucket-owner")
         if expected is not None and expected != bucket.owner_id:
             raise AccessDenied
-        version = self._read(req, bucket, source)
+        version = self._read_recorded(req, bucket, source)
         if version.is_marker:
             raise InvalidRequest(
                 "The source of a copy request may not specifically refer to a delete marker by version id."
@@ -83,6 +90,22 @@ class CopySources:
         if version.extra and req.principal.is_anonymous:
             refuse_unsigned(version.extra)
         return Source(bucket, version, customer)
+
+    def _read_recorded(self, req: S3Request, bucket: Bucket, source: CopySource) -> Version:
+        """The source's version; the access log of its bucket, if it has one, hears of it."""
+        target = self._access.rules(bucket).log_target
+        if target is None:
+            return self._read(req, bucket, source)
+        operation = "REST.COPY.PART_GET" if "partNumber" in req.query else "REST.COPY.OBJECT_GET"
+        touched = Touched(operation, bucket, target, source.key, 200, version_id=source.version_id)
+        try:
+            version = self._read(req, bucket, source)
+        except StoreError as error:
+            row = find_row(error)
+            touch(req, touched._replace(status=row.status, error_code=row.code))
+            raise
+        touch(req, touched._replace(size=version.size))
+        return version
 
     def _read(self, req: S3Request, bucket: Bucket, source: CopySource) -> Version:
         """The source's version: the one that was judged, where its owner or its tags counted."""
@@ -156,10 +179,13 @@ class CopyingController(Controller):
             algorithm=parse_algorithm(algorithm) if algorithm else "",
             condition=write_condition(req.headers),
             customer=customer,
+            announce=announcement(req, COPY_EVENT),
         )
         headers = version_headers(copied, shown=req.bucket.versioning is Versioning.ENABLED)
         if copied.extra:
             headers.extend(written_headers(copied.extra, req.headers))
+        if req.rules.lifecycle is not None:
+            headers.extend(expiration_headers(req.rules.lifecycle, copied))
         if bucket.versioning is not Versioning.OFF:
             headers.append(("x-amz-copy-source-version-id", source.version_id))
         return xml_answer(
@@ -186,6 +212,7 @@ class CopyingController(Controller):
             req.key,
             source_condition=source_condition,
             condition=write_condition(req.headers),
+            announce=announcement(req, RENAME),
         )
         shown = req.bucket.versioning is Versioning.ENABLED
         return empty_answer(200, [("ETag", f'"{renamed.etag}"'), *version_headers(renamed, shown=shown)])

@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from nova_objectstore.domain.identities import Identities
 from nova_objectstore.domain.objects import Objects
+from nova_objectstore.domain.restores import Restores
 from nova_objectstore.errors import InvalidArgument
 from nova_objectstore.limits import LIST_KEYS_MAX
 from nova_objectstore.s3.authorise import owner_of
@@ -20,6 +21,7 @@ from nova_objectstore.s3.render import (
     url_encode,
 )
 from nova_objectstore.s3.request import S3Request
+from nova_objectstore.s3.restore_status import restore_elements
 from nova_objectstore.types import ListQuery
 
 
@@ -51,7 +53,8 @@ def owner_elements(identities: Identities, req: S3Request, *, wanted: bool = Tru
 class ListingController(Controller):
     """A bucket's keys, a page at a time."""
 
-    def __init__(self, objects: Objects, identities: Identities) -> None:
+    def __init__(self, objects: Objects, identities: Identities, restores: Restores) -> None:
+        self._restores = restores
         self._objects = objects
         self._identities = identities
 
@@ -68,6 +71,7 @@ class ListingController(Controller):
             encoding=encoding,
             encode=encode,
             owner=owner_elements(self._identities, req),
+            restored=restore_elements(req, self._restores, page.versions),
         )
 
     @operation("ListObjectsV2", "GET /{bucket}?list-type=2", action="s3:ListBucket")
@@ -85,6 +89,7 @@ class ListingController(Controller):
             encoding=encoding,
             encode=encode,
             owner=owner_elements(self._identities, req, wanted=req.query.get("fetch-owner", "").lower() == "true"),
+            restored=restore_elements(req, self._restores, page.versions),
             start_after=start_after,
             token=token,
             next_token=encode_token(page.next_after) if page.next_after is not None else None,

@@ -9,6 +9,7 @@ from typing import NamedTuple
 from nova_objectstore.domain.egress import Egress
 from nova_objectstore.domain.encryption import check_customer
 from nova_objectstore.domain.objects import Objects
+from nova_objectstore.domain.restores import Restores
 from nova_objectstore.errors import DataMissing, InvalidArgument, InvalidPart, NoSuchKey
 from nova_objectstore.limits import PART_NUMBER_MAX
 from nova_objectstore.s3.answer import Answer, Headers, xml_answer
@@ -21,7 +22,8 @@ from nova_objectstore.s3.operation import Controller, operation
 from nova_objectstore.s3.ranges import parse_range, range_applies
 from nova_objectstore.s3.render import render_attributes
 from nova_objectstore.s3.request import S3Request
-from nova_objectstore.types import Checksum, Part, Version
+from nova_objectstore.s3.restore_status import restore_headers
+from nova_objectstore.types import Checksum, Part, Version, Versioning
 
 # RFC 9110 section 15.4.5: what a 304 repeats, beside ETag and Last-Modified.
 NOT_MODIFIED_HEADERS = frozenset(("Cache-Control", "Expires"))
@@ -42,7 +44,10 @@ class Extent(NamedTuple):
 class ReadingController(Controller):
     """Reads of objects."""
 
-    def __init__(self, objects: Objects, egress: Egress, *, clock_s: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self, objects: Objects, egress: Egress, restores: Restores, *, clock_s: Callable[[], float] = time.time
+    ) -> None:
+        self._restores = restores
         self._clock_s = clock_s
         self._objects = objects
         self._egress = egress
@@ -56,9 +61,11 @@ class ReadingController(Controller):
         try:
             body = self._egress.open_body(version, extent.first, extent.last, customer=customer)
         except DataMissing:
-            # Overwritten, and its data collected, between two reads: the version that is current now is the answer.
+            # Overwritten or moved to another class, and its data collected, between two reads: what is current now is
+            # the answer. Parts move without a trace in the version.
             again = self._open(req, inline=True)
-            if again.sequence == version.sequence:
+            is_same = again.sequence == version.sequence and again.content == version.content
+            if is_same and not version.parts_count:
                 raise
             version, extent = again, self._extent(req, again)
             body = self._egress.open_body(version, extent.first, extent.last, customer=customer)
@@ -107,7 +114,7 @@ class ReadingController(Controller):
 
     def _open(self, req: S3Request, *, inline: bool) -> Version:
         """The version asked for, past its conditions. Raises NotModified, PreconditionFailed, MarkerNotReadable."""
-        version = req.context.judged or self._objects.get(req.bucket, req.key, req.version_id, inline=inline)
+        version = req.judged or self._objects.get(req.bucket, req.key, req.version_id, inline=inline)
         if version.is_marker:
             raise MarkerNotReadable(version)
         if version.extra and req.principal.is_anonymous:
@@ -128,13 +135,14 @@ class ReadingController(Controller):
     def _extent(self, req: S3Request, version: Version) -> Extent:
         if "partNumber" in req.query:
             return self._part_extent(req, version)
-        bounds = None
-        if "range" in req.headers and range_applies(
+        whole = Extent(0, version.size - 1, False, version.checksum)
+        if "range" not in req.headers or not range_applies(
             req.headers.get("if-range"), etag=version.etag, modified_s=version.modified_us // 1_000_000
         ):
-            bounds = parse_range(req.headers["range"], version.size)
+            return whole
+        bounds = parse_range(req.headers["range"], version.size)
         if bounds is None:
-            return Extent(0, version.size - 1, is_partial=False, checksum=version.checksum)
+            return whole
         return Extent(*bounds, is_partial=True, checksum=None)
 
     def _part_extent(self, req: S3Request, version: Version) -> Extent:
@@ -159,13 +167,17 @@ class ReadingController(Controller):
     def _headers(self, req: S3Request, version: Version, extent: Extent) -> Headers:
         headers = answer_headers(req, version)
         headers.append(("Content-Length", str(extent.last - extent.first + 1)))
+        if version.storage_class in self._restores.archives:
+            headers.extend(restore_headers(self._restores.status(version)))
         if extent.is_partial:
             headers.append(("Content-Range", f"bytes {extent.first}-{extent.last}/{version.size}"))
         if extent.parts_count:
             headers.append(("x-amz-mp-parts-count", str(extent.parts_count)))
-        if extent.checksum is not None and req.header("x-amz-checksum-mode").upper() == "ENABLED":
+        if "x-amz-checksum-mode" in req.headers and req.headers["x-amz-checksum-mode"].upper() == "ENABLED":
             headers.extend(checksum_headers(extent.checksum))
-        return headers + shown_version(req, version)
+        if req.bucket.versioning is not Versioning.OFF:
+            headers.extend(shown_version(req, version))
+        return headers
 
 
 def _part_checksum(version: Version, part: Part) -> Checksum | None:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from nova_objectstore.domain.buckets import Buckets
+from nova_objectstore.domain.notifications import DELETE_TAGS, PUT_TAGS
 from nova_objectstore.domain.objects import Objects
 from nova_objectstore.errors import NoSuchDocument
 from nova_objectstore.limits import BUCKET_TAGS_MAX, OBJECT_TAGS_MAX
+from nova_objectstore.s3.announcements import announcement
 from nova_objectstore.s3.answer import Answer, empty_answer, xml_answer
 from nova_objectstore.s3.faults import MarkerNotReadable, NoSuchTagSet
 from nova_objectstore.s3.object_headers import shown_version
@@ -66,7 +68,8 @@ class TaggingController(Controller):
     def put_object_tagging(self, req: S3Request) -> Answer:
         """Replace the tags of the object or of the version named."""
         tags = parse_tagging(req.body, tags_max=OBJECT_TAGS_MAX)
-        version = self._objects.set_tags(req.bucket, req.key, req.version_id, tags)
+        announce = announcement(req, PUT_TAGS)
+        version = self._objects.set_tags(req.bucket, req.key, req.version_id, tags, announce=announce)
         return empty_answer(200, shown_version(req, version))
 
     @operation(
@@ -78,5 +81,6 @@ class TaggingController(Controller):
     )
     def delete_object_tagging(self, req: S3Request) -> Answer:
         """Remove the tags of the object or of the version named."""
-        version = self._objects.set_tags(req.bucket, req.key, req.version_id, {})
+        announce = announcement(req, DELETE_TAGS)
+        version = self._objects.set_tags(req.bucket, req.key, req.version_id, {}, announce=announce)
         return empty_answer(204, shown_version(req, version))

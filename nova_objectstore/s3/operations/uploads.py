@@ -6,16 +6,19 @@ from collections.abc import Sequence
 
 from nova_objectstore.checksums import ALGORITHMS
 from nova_objectstore.domain.identities import Identities
+from nova_objectstore.domain.notifications import COMPLETE
 from nova_objectstore.domain.uploads import ChosenPart, Claim, Uploads, upload_checksum
 from nova_objectstore.errors import InvalidArgument, InvalidRequest, MalformedXML, NoSuchUpload
 from nova_objectstore.limits import COPY_SIZE_MAX, LIST_KEYS_MAX, PART_NUMBER_MAX
 from nova_objectstore.s3 import xml
+from nova_objectstore.s3.announcements import announcement
 from nova_objectstore.s3.answer import Answer, empty_answer, xml_answer
 from nova_objectstore.s3.authorise import owner_of
 from nova_objectstore.s3.body import open_body, read_document
 from nova_objectstore.s3.checksums import VALUE_HEADERS, read_upload_checksum
 from nova_objectstore.s3.conditions import write_condition
 from nova_objectstore.s3.encryption_headers import encryption_headers, read_customer_key, written_headers
+from nova_objectstore.s3.lifecycle_headers import abort_headers, expiration_headers
 from nova_objectstore.s3.object_headers import checksum_headers, read_spec, version_headers
 from nova_objectstore.s3.operation import STREAM, Controller, operation
 from nova_objectstore.s3.operations.copying import CopySources
@@ -57,6 +60,8 @@ class UploadController(Controller):
         if algorithm:
             headers = [("x-amz-checksum-algorithm", algorithm), ("x-amz-checksum-type", kind)]
         headers += written_headers(upload.extra, req.headers)
+        if req.rules.lifecycle is not None:
+            headers += abort_headers(req.rules.lifecycle, upload)
         return xml_answer(200, render_upload_begun(req.bucket_name, upload), headers)
 
     @operation("UploadPart", "PUT /{bucket}/{key}?partNumber&uploadId", action="s3:PutObject", body=STREAM)
@@ -113,14 +118,14 @@ class UploadController(Controller):
             claim=_read_claim(req),
             condition=write_condition(req.headers),
             customer=read_customer_key(req.headers),
+            announce=announcement(req, COMPLETE),
         )
         location = f"{req.environ.get('wsgi.url_scheme', 'http')}://{req.header('host')}{req.raw_path}"
-        shown = req.bucket.versioning is Versioning.ENABLED
-        return xml_answer(
-            200,
-            render_completed(location, req.bucket_name, version),
-            version_headers(version, shown=shown) + encryption_headers(version.extra, req.headers),
-        )
+        headers = version_headers(version, shown=req.bucket.versioning is Versioning.ENABLED)
+        headers += encryption_headers(version.extra, req.headers)
+        if req.rules.lifecycle is not None:
+            headers += expiration_headers(req.rules.lifecycle, version)
+        return xml_answer(200, render_completed(location, req.bucket_name, version), headers)
 
     @operation("AbortMultipartUpload", "DELETE /{bucket}/{key}?uploadId", action="s3:AbortMultipartUpload", status=204)
     def abort_multipart_upload(self, req: S3Request) -> None:
@@ -128,13 +133,13 @@ class UploadController(Controller):
         self._uploads.abort(req.bucket, req.key, req.query["uploadId"])
 
     @operation("ListParts", "GET /{bucket}/{key}?uploadId", action="s3:ListMultipartUploadParts")
-    def list_parts(self, req: S3Request) -> str:
+    def list_parts(self, req: S3Request) -> Answer:
         """Answer the upload's parts by number, a page at a time."""
         after = req.query_int("part-number-marker", 0, low=0, high=PART_NUMBER_MAX)
         limit = req.query_int("max-parts", LIST_KEYS_MAX, low=0, high=LIST_KEYS_MAX)
         upload = self._upload(req)
         parts = self._uploads.list_parts(upload, after=after, limit=limit + 1)
-        return render_parts(
+        document = render_parts(
             req.bucket_name,
             upload,
             parts[:limit],
@@ -145,6 +150,8 @@ class UploadController(Controller):
             limit=limit,
             truncated=len(parts) > limit,
         )
+        rules = req.rules.lifecycle
+        return xml_answer(200, document, abort_headers(rules, upload) if rules is not None else ())
 
     @operation("ListMultipartUploads", "GET /{bucket}?uploads", action="s3:ListBucketMultipartUploads")
     def list_multipart_uploads(self, req: S3Request) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from nova_objectstore.domain.buckets import Buckets
 from nova_objectstore.domain.identities import Identities
 from nova_objectstore.domain.objects import Objects
+from nova_objectstore.domain.restores import Restores
 from nova_objectstore.errors import InvalidArgument, MalformedXML, NotOffered
 from nova_objectstore.limits import LIST_KEYS_MAX
 from nova_objectstore.s3 import xml
@@ -12,13 +13,15 @@ from nova_objectstore.s3.operation import XML, Controller, operation
 from nova_objectstore.s3.operations.listings import owner_elements, read_encoding
 from nova_objectstore.s3.render import render_versioning, render_versions
 from nova_objectstore.s3.request import S3Request
+from nova_objectstore.s3.restore_status import restore_elements
 from nova_objectstore.types import Versioning, VersionsQuery
 
 
 class VersioningController(Controller):
     """Versions of a bucket's objects."""
 
-    def __init__(self, buckets: Buckets, objects: Objects, identities: Identities) -> None:
+    def __init__(self, buckets: Buckets, objects: Objects, identities: Identities, restores: Restores) -> None:
+        self._restores = restores
         self._buckets = buckets
         self._objects = objects
         self._identities = identities
@@ -61,4 +64,7 @@ class VersioningController(Controller):
             )
         page = self._objects.list_versions(req.bucket, query)
         owner = owner_elements(self._identities, req)
-        return render_versions(req.bucket_name, query, page, encoding=encoding, encode=encode, owner=owner)
+        restored = restore_elements(req, self._restores, page.versions)
+        return render_versions(
+            req.bucket_name, query, page, encoding=encoding, encode=encode, owner=owner, restored=restored
+        )

@@ -5,17 +5,21 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from nova_objectstore.domain.access import Access
+from nova_objectstore.domain.notifications import DELETE, PUT
 from nova_objectstore.domain.objects import Delete, Objects
 from nova_objectstore.errors import InvalidArgument, MalformedXML, StoreError
 from nova_objectstore.limits import DELETE_KEYS_MAX
 from nova_objectstore.s3 import xml
+from nova_objectstore.s3.access_records import Touched, touch
 from nova_objectstore.s3.address import check_key
+from nova_objectstore.s3.announcements import announcement
 from nova_objectstore.s3.answer import Answer, empty_answer
 from nova_objectstore.s3.body import open_body
 from nova_objectstore.s3.conditions import delete_condition, object_condition, write_condition
 from nova_objectstore.s3.encryption_headers import written_headers
 from nova_objectstore.s3.errors import find_row
 from nova_objectstore.s3.faults import MissingDigest
+from nova_objectstore.s3.lifecycle_headers import expiration_headers
 from nova_objectstore.s3.lock_headers import bypasses_governance
 from nova_objectstore.s3.object_headers import checksum_headers, read_spec, version_headers
 from nova_objectstore.s3.operation import STREAM, XML, Controller, operation
@@ -40,10 +44,12 @@ class WritingController(Controller):
         """Store the body as the key's current object; the answer comes when it is durable."""
         spec = read_spec(req)
         condition = write_condition(req.headers)
-        version = self._objects.put(req.bucket, spec, open_body(req), condition)
+        version = self._objects.put(req.bucket, spec, open_body(req), condition, announce=announcement(req, PUT))
         headers = [("ETag", f'"{version.etag}"'), *checksum_headers(version.checksum)]
         if version.extra:
             headers.extend(written_headers(version.extra, req.headers))
+        if req.rules.lifecycle is not None:
+            headers.extend(expiration_headers(req.rules.lifecycle, version))
         shown = req.bucket.versioning is Versioning.ENABLED
         return empty_answer(200, headers + version_headers(version, shown=shown))
 
@@ -62,6 +68,7 @@ class WritingController(Controller):
             delete,
             owner_id=req.bucket.owner_id,
             bypass_governance=may_bypass(req, self._access),
+            announce=announcement(req, DELETE),
         )
         headers = []
         if deleted.is_marker:
@@ -77,6 +84,8 @@ class WritingController(Controller):
             raise MissingDigest
         deletes, quiet = _read_deletes(req.body)
         outcomes = self._delete_allowed(req, deletes)
+        if req.rules.log_target is not None:
+            touch(req, *(_touched(req, *row) for row in zip(deletes, outcomes, strict=True)))
         done = [
             (delete.key, delete.version_id, outcome.version_id, outcome.is_marker)
             for delete, outcome in zip(deletes, outcomes, strict=True)
@@ -99,6 +108,7 @@ class WritingController(Controller):
                 allowed,
                 owner_id=req.bucket.owner_id,
                 bypass_governance=bypasses_governance(req.headers),
+                announce=announcement(req, DELETE),
             )
         )
         return [next(done) if outcome is None else outcome for outcome in outcomes]
@@ -115,6 +125,19 @@ class WritingController(Controller):
         except StoreError as error:
             return error
         return None
+
+
+def _touched(req: S3Request, delete: Delete, outcome: Deleted | Exception) -> Touched:
+    """What the access log is to say of one key."""
+    assert req.rules.log_target is not None
+    status, code = 204, ""
+    if isinstance(outcome, Exception):
+        row = find_row(outcome)
+        status, code = row.status, row.code
+    version_id = delete.version_id or (outcome.version_id if isinstance(outcome, Deleted) else None)
+    return Touched(
+        "BATCH.DELETE.OBJECT", req.bucket, req.rules.log_target, delete.key, status, code, version_id=version_id
+    )
 
 
 def _delete_actions(delete: Delete, *, bypassing: bool) -> Iterator[str]:

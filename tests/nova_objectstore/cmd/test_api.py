@@ -23,7 +23,7 @@ def start(live_server, state, tmp_path):
     """Start nova-api on a free port."""
 
     def start(*argv, **settings):
-        ports = ["--osapi-listen-port=0", "--ec2-listen-port=0"]
+        ports = ["--osapi-listen-port=0", "--ec2-listen-port=0", "--iam-listen-port=0"]
         given = ["--state-path", state, *ports, "--report-interval-s=0.1", "--host=alpha", *argv]
         return live_server(program("nova-api", *given), cwd=tmp_path, **settings)
 
@@ -50,6 +50,7 @@ def test_it_mounts_versions_services_health_and_metrics(start):
     status, headers, metrics = server.request("GET", "/metrics")
     assert (status, headers["x-request-id"] != "") == (200, True)
     assert b'nova_http_requests_total{api="osapi",operation="Versions",status="2xx"} 1.0' in metrics
+    assert b"nova_scrub_damaged 0.0" in metrics
     assert server.stop() == 0
 
 
@@ -70,7 +71,15 @@ def test_failures_are_json_or_xml_by_accept_and_extension(server, path, status):
 def server(tmp_path_factory):
     """One for the tests that only ask."""
     state = tmp_path_factory.mktemp("api")
-    command = program("nova-api", "--state-path", state, "--osapi-listen-port=0", "--ec2-listen-port=0", "--host=alpha")
+    command = program(
+        "nova-api",
+        "--state-path",
+        state,
+        "--osapi-listen-port=0",
+        "--ec2-listen-port=0",
+        "--iam-listen-port=0",
+        "--host=alpha",
+    )
     with LiveServer(command, cwd=state) as server:
         yield server
 
@@ -148,7 +157,15 @@ def test_an_api_that_is_not_there_is_one_line(state, tmp_path):
         (["--enabled-apis=soap"], "enabled_apis: there is no API 'soap' in nova-api"),
         (["--api-admin-token-file=/nowhere/token"], "admin_token_file /nowhere/token: No such file or directory"),
     ]:
-        command = program("nova-api", "--state-path", state, "--osapi-listen-port=0", "--ec2-listen-port=0", *argv)
+        command = program(
+            "nova-api",
+            "--state-path",
+            state,
+            "--osapi-listen-port=0",
+            "--ec2-listen-port=0",
+            "--iam-listen-port=0",
+            *argv,
+        )
         run = subprocess.run(command, capture_output=True, text=True, timeout=30, cwd=tmp_path)
         assert run.returncode == 2, run.stderr
         assert re.fullmatch(rf"nova-api: {problem}", run.stderr.splitlines()[-1]), run.stderr

@@ -94,7 +94,7 @@ def test_a_name_that_is_no_service_is_one_line(shell, services):
 def server(tmp_path, shell):
     """nova-api with two workers and control sockets."""
     control = f"--control-path={tmp_path}/control"
-    ports = ["--osapi-listen-port=0", "--ec2-listen-port=0"]
+    ports = ["--osapi-listen-port=0", "--ec2-listen-port=0", "--iam-listen-port=0"]
     command = program("nova-api", f"--state-path={shell.state}", *ports, "--osapi-workers=2", control)
     with LiveServer(command, cwd=tmp_path) as server:
         server.control = control

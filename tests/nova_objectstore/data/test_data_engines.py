@@ -4,12 +4,18 @@ import os
 
 import pytest
 
+from nova_objectstore.checksums import CRC64NVME, new_digest
 from nova_objectstore.data.files import FilesEngine
-from nova_objectstore.errors import DataMissing
+from nova_objectstore.domain.data_engines import DataEngines
+from nova_objectstore.errors import DataCorrupt, DataMissing
 
 ENGINES = {
     "files": lambda path: FilesEngine(path / "data"),
     "files-unsynced": lambda path: FilesEngine(path / "data", sync="never"),
+    "several": lambda path: DataEngines(FilesEngine(path / "data"), {"COLD": FilesEngine(path / "cold")}),
+    "a named one": lambda path: DataEngines(FilesEngine(path / "data"), {"COLD": FilesEngine(path / "cold")}).at(
+        "COLD"
+    ),
 }
 ABSENT = "a" * 26
 
@@ -228,3 +234,113 @@ def test_two_that_clear_up_at_once_are_told_each_ref_once(make_engine):
     third.settle(list(third.list_unsettled()))
     assert list(make_engine().list_unsettled()) == []
     assert all(get(third, ref) == b"left" for ref in left)
+
+
+# -- what tells damaged data -------------------------------------------------------------------------------------------
+
+
+def digest_of(content: bytes) -> bytes:
+    digest = new_digest(CRC64NVME)
+    digest.update(content)
+    return digest.digest()
+
+
+@pytest.mark.parametrize("content", [b"", b"bytes", os.urandom(100_000)], ids=len)
+def test_the_digest_of_what_was_written_is_known(make_engine, content):
+    engine = make_engine()
+    writer = engine.create()
+    for begin in range(0, len(content), 30_000):
+        writer.write(memoryview(content)[begin : begin + 30_000])
+    ref = writer.commit()
+    twin = engine.copy(ref)
+    assert twin is not None
+
+    for name in (ref, twin):
+        reader = make_engine().open(name)
+        assert reader.digest == digest_of(content)
+        reader.close()
+
+
+def test_what_is_in_quarantine_is_kept_and_not_read(make_engine):
+    engine = make_engine()
+    ref = put(engine, b"damaged")
+    other = put(engine, b"sound")
+
+    assert engine.quarantine(ref)
+    assert engine.quarantine(ref), "again does nothing"
+    with pytest.raises(DataCorrupt):
+        make_engine().open(ref)
+    with pytest.raises(DataCorrupt):
+        engine.copy(ref)
+    assert get(engine, other) == b"sound"
+
+    assert engine.release(ref)
+    assert engine.release(ref), "again does nothing"
+    assert get(make_engine(), ref) == b"damaged"
+
+
+def test_what_is_in_quarantine_can_be_deleted(engine):
+    ref = put(engine, b"damaged")
+    engine.quarantine(ref)
+    engine.delete(ref)
+    engine.delete(ref)
+
+    with pytest.raises(DataMissing):
+        engine.open(ref)
+    assert not engine.release(ref)
+
+
+def test_what_is_not_there_cannot_be_in_quarantine(engine):
+    assert not engine.quarantine(ABSENT)
+    assert not engine.release(ABSENT)
+    with pytest.raises(DataMissing):
+        engine.open(ABSENT)
+
+
+# -- what lies there, and what leaves ----------------------------------------------------------------------------------
+
+
+def test_what_is_settled_is_listed_with_its_size(make_engine):
+    engine = make_engine()
+    settled = {put(engine, bytes(size)): size for size in (0, 1, 5000)}
+    quarantined = put(engine, bytes(7))
+    engine.quarantine(quarantined)
+    unsettled = put(engine, b"bytes", settle=False)
+    engine.create().write(b"half")
+
+    listed = {found.ref: found.size for found in make_engine().list_settled()}
+    assert listed == {**settled, quarantined: 7}
+    engine.settle([unsettled])
+    assert unsettled in {found.ref for found in engine.list_settled()}
+
+
+@pytest.mark.parametrize("link", [True, False])
+def test_data_leave_as_a_file_with_the_same_bytes(engine, tmp_path, link):
+    content = os.urandom(100_000)
+    ref = put(engine, content)
+    target = tmp_path / "exported"
+
+    assert engine.export(ref, str(target), link=link) == len(content)
+    assert target.read_bytes() == content
+    assert not (tmp_path / "exported.part").exists()
+    engine.delete(ref)
+    assert target.read_bytes() == content
+
+
+def test_an_export_that_was_interrupted_is_begun_anew(engine, tmp_path):
+    ref = put(engine, b"bytes")
+    (tmp_path / "exported.part").write_bytes(b"half of an earlier one")
+
+    engine.export(ref, str(tmp_path / "exported"), link=False)
+    assert sorted(path.name for path in tmp_path.glob("exported*")) == ["exported"]
+
+
+def test_what_is_missing_or_in_quarantine_does_not_leave(engine, tmp_path):
+    ref = put(engine, b"bytes")
+    engine.quarantine(ref)
+
+    with pytest.raises(DataCorrupt):
+        engine.export(ref, str(tmp_path / "exported"), link=True)
+    with pytest.raises(DataMissing):
+        engine.export(ABSENT, str(tmp_path / "exported"), link=True)
+    assert not (tmp_path / "exported").exists()

@@ -78,7 +78,7 @@ def test_the_order_of_one_commit(tmp_path):
     cuts.put()
 
     assert cuts.order == [
-        *("create", "write", "write", "write", "sync_file"),
+        *("create", "write", "write", "write", "sync_file", "rename"),
         "sync_directory",  # the staging entry
         *("make_directory", "sync_directory"),  # the fan-out directory, the first time
         *("link", "sync_directory"),

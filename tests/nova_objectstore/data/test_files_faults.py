@@ -148,10 +148,10 @@ def test_a_final_name_that_cannot_be_removed_is_found_by_the_next_process(tmp_pa
     story.engine.start()
     writer = story.engine.create()
     writer.write(CONTENT)
-    story.filesystem.fail(7, error=errno.EIO, sticky=True)  # from the sync of the final directory on
+    story.filesystem.fail(8, error=errno.EIO, sticky=True)  # from the sync of the final directory on
 
     with pytest.raises(StorageFailed):
         writer.commit()
-    assert story.filesystem.calls[6:] == ["sync_directory", "unlink"]
+    assert story.filesystem.calls[7:] == ["sync_directory", "unlink"]
     story.die()
     check_state(tmp_path / "data", {})

@@ -14,7 +14,6 @@ from botocore.credentials import Credentials as BotoCredentials
 from support.bundles import bundle
 from support.images import ADMIN, ALICE, BOB, CAROL, Clock, MemoryImageStore, MemorySource, image, principal
 
-from nova_objectstore.assembly_images import SigV4
 from nova_objectstore.errors import InvalidToken, StorageFailed
 from nova_objectstore.images.ec2.app import Ec2App
 from nova_objectstore.images.ec2.signatures import Authenticator, Credentials
@@ -45,7 +44,7 @@ class House:
         self.source.put_bundle(bundle(b"image" * 100))
         self.images = Images(self.store, self.source, now_us=Clock())
         self.now_s = time.time
-        authenticator = Authenticator(find, SigV4(region="us-east-1"), clock_s=lambda: self.now_s())
+        authenticator = Authenticator(find, region="us-east-1", clock_s=lambda: self.now_s())
         self.client = Client(Ec2App(self.images, authenticator), environ={"nova.request_id": "req-1"})
 
     def ask(self, action: str, who: str = "ALICE", **parameters: object):

@@ -11,12 +11,14 @@ from support.images import image
 from nova_objectstore import errors as fact
 from nova_objectstore.images import errors as image_fact
 from nova_objectstore.images.ec2 import faults
-from nova_objectstore.images.ec2.documents import element, error_document, image_item, response
+from nova_objectstore.images.ec2.documents import error_document, image_item, response
 from nova_objectstore.images.ec2.faults import error_row
 from nova_objectstore.images.ec2.filters import FILTERS, matches, parse_filter, parse_pattern
-from nova_objectstore.images.ec2.parameters import Parameters, parse_pairs
-from nova_objectstore.images.limits import QUERY_PARAMETERS_MAX
 from nova_objectstore.images.ports import BlockDevice, ImageState
+from nova_objectstore.limits import QUERY_PARAMETERS_MAX
+from nova_objectstore.query import faults as query_faults
+from nova_objectstore.query.documents import element
+from nova_objectstore.query.parameters import Parameters, parse_pairs
 from nova_wsgi.errors import BodyTooLarge
 
 # -- parameters --------------------------------------------------------------------------------------------------------
@@ -25,9 +27,9 @@ from nova_wsgi.errors import BodyTooLarge
 def test_pairs():
     assert parse_pairs("a=1&b=%C3%BC+x&c", "d=") == {"a": "1", "b": "ü x", "c": "", "d": ""}
     for texts in (("a=1&a=2",), ("a=1", "a=1"), ("%61=1&a=2",), ("a=%ff",), ("a=\u20ac",)):
-        with pytest.raises(faults.MalformedQueryString):
+        with pytest.raises(query_faults.MalformedQueryString):
             parse_pairs(*texts)
-    with pytest.raises(faults.MalformedQueryString):
+    with pytest.raises(query_faults.MalformedQueryString):
         parse_pairs("&".join(f"a{n}=" for n in range(QUERY_PARAMETERS_MAX + 1)))
 
 
@@ -54,14 +56,14 @@ def test_lists_and_structures():
 
 def test_values_that_are_none():
     parameters = Parameters({"flag": "yes", "number": "12x", "high": "1001", "low": "-1", "digit": "\u0661"})
-    with pytest.raises(faults.InvalidParameterValue):
+    with pytest.raises(query_faults.InvalidParameterValue):
         parameters.flag("flag")
     for name in ("number", "high", "low", "digit"):
-        with pytest.raises(faults.InvalidParameterValue):
+        with pytest.raises(query_faults.InvalidParameterValue):
             parameters.number(name, 1, low=0, high=1000)
-    with pytest.raises(faults.MissingParameter):
+    with pytest.raises(query_faults.MissingParameter):
         parameters.required("other")
-    with pytest.raises(faults.InvalidParameterValue):
+    with pytest.raises(query_faults.InvalidParameterValue):
         parameters.choice("flag", ("a", "b"))
     assert parameters.number("other", 7, low=0, high=1) == 7
     assert parameters.flag("other") is False
@@ -114,7 +116,7 @@ def test_filters():
     for name, values in (("name", ["ubuntu*"]), ("tag:x", ["*"]), ("platform", ["windows"]), ("tag-key", ["*"])):
         assert not parse_filter(name, values)(made), name
     for name, values in (("no-such", ["x"]), ("", ["x"]), ("name", [])):
-        with pytest.raises(faults.InvalidParameterValue):
+        with pytest.raises(query_faults.InvalidParameterValue):
             parse_filter(name, values)
 
 

@@ -9,6 +9,7 @@ from support.bundles import bundle, rsa_key
 from support.images import ADMIN, ALICE, Clock, MemoryImageStore, MemorySource, image, principal
 
 from nova_objectstore.data.files import FilesEngine
+from nova_objectstore.data.names import is_ref
 from nova_objectstore.errors import StorageFailed, StorageFull
 from nova_objectstore.images.job import ImageJob
 from nova_objectstore.images.limits import ATTEMPTS_MAX, LEASE_S
@@ -91,7 +92,7 @@ class House:
 
     def files(self) -> list[str]:
         """Data files there are, committed or not."""
-        return sorted({name for _, _, names in os.walk(self.path) for name in names if len(name) == 26})
+        return sorted({name for _, _, names in os.walk(self.path) for name in names if is_ref(name)})
 
     def check_available(self, image_id: str) -> None:
         found = self.find(image_id)

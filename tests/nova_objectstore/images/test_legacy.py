@@ -14,6 +14,8 @@ from support.metadata import new_account
 
 from nova_objectstore.assembly import Settings, build_store
 from nova_objectstore.assembly_images import build_images, build_legacy_import, image_store
+from nova_objectstore.data.names import is_ref
+from nova_objectstore.domain.data_engines import DEFAULT
 from nova_objectstore.errors import NoSuchAccount, NoSuchKey, StorageFull
 from nova_objectstore.images.legacy import ImportReport, LegacyImport, OwnersByName
 from nova_objectstore.images.ports import ImageState, ImageType
@@ -89,6 +91,7 @@ class House:
         self.settings = Settings(state_path=path / "state", sync="never")
         self.store = build_store(self.settings)
         self.store.open()
+        self.data = self.store.data.at(DEFAULT)
         for name, account_id in ACCOUNTS.items():
             self.store.meta.create_account(new_account(account_id, name), None)
         self.told = []
@@ -102,7 +105,7 @@ class House:
             return job.run(**(paths or {"buckets_path": self.old.buckets, "images_path": self.old.images}))
         finally:
             assert self.old.snapshot() == before, "the originals are as they were"
-            assert list(self.store.data._staging.list_unsettled(lambda _: True)) == []
+            assert list(self.data._staging.list_unsettled(lambda _: True)) == []
 
     def read(self, bucket: str, key: str) -> bytes:
         found = self.store.buckets.find(bucket)
@@ -112,8 +115,8 @@ class House:
         return build_images(self.store).find(ADMIN, image_id)
 
     def files(self) -> list[Path]:
-        data = self.store.data._root
-        return [Path(root) / name for root, _, names in os.walk(data) for name in names if len(name) == 26]
+        data = self.data._root
+        return [Path(root) / name for root, _, names in os.walk(data) for name in names if is_ref(name)]
 
 
 @pytest.fixture
@@ -374,7 +377,7 @@ def test_owners():
 
 
 def test_an_adopted_file_is_data_like_any_other(house, tmp_path):
-    data = house.store.data
+    data = house.data
     path = tmp_path / "file"
     path.write_bytes(BIG)
     ref = data.adopt(path)
@@ -392,11 +395,11 @@ def test_an_adopted_file_is_data_like_any_other(house, tmp_path):
 
 def test_a_file_on_another_file_system_is_not_adopted(house):
     other = Path("/dev/shm")
-    if not other.is_dir() or other.stat().st_dev == Path(house.store.data._root).stat().st_dev:
+    if not other.is_dir() or other.stat().st_dev == Path(house.data._root).stat().st_dev:
         pytest.skip("there is only one file system")
     path = other / f"nova-adopt-{os.getpid()}"
     path.write_bytes(BIG)
     try:
-        assert house.store.data.adopt(path) is None
+        assert house.data.adopt(path) is None
     finally:
         path.unlink()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import sqlite3
 import time
 from pathlib import Path
@@ -226,7 +227,10 @@ def test_a_refused_verb_does_not_disturb_those_beside_it(meta, faults):
 
 
 def test_a_database_that_is_full_says_so_and_takes_writes_again_when_there_is_room(tmp_path):
-    room = {"pages": 60}
+    with sqlite_metadata(tmp_path):
+        pass
+    with contextlib.closing(sqlite3.connect(tmp_path / "metadata.sqlite")) as made:
+        room = {"pages": made.execute("PRAGMA page_count").fetchone()[0] + 30}
 
     class SmallConnection(sqlite3.Connection):
         def execute(self, sql, *params):

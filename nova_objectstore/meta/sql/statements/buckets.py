@@ -28,7 +28,27 @@ def find_bucket(name: Param) -> Core:
 
 @statement
 def read_bucket_state(bucket_id: Param) -> Core:
-    return sa.select(t.buckets.c.versioning, t.buckets.c.object_lock).where(t.buckets.c.id == bucket_id)
+    # PERF: few buckets have lifecycle rules or quotas; each join is one step into a small table, once a transaction
+    buckets, rules, own, owners = t.buckets, t.lifecycle_buckets, t.bucket_quotas, t.account_quotas
+    columns = (buckets.c.versioning, buckets.c.object_lock, rules.c.looks, buckets.c.owner_id)
+    limits = (own.c.bucket_id, owners.c.account_id, own.c.objects_max, own.c.bytes_max)
+    joined = (
+        buckets.outerjoin(rules, rules.c.bucket_id == buckets.c.id)
+        .outerjoin(own, own.c.bucket_id == buckets.c.id)
+        .outerjoin(owners, owners.c.account_id == buckets.c.owner_id)
+    )
+    found = sa.select(*columns, *limits, owners.c.objects_max, owners.c.bytes_max).select_from(joined)
+    return found.where(buckets.c.id == bucket_id)
+
+
+@statement
+def read_bucket_revision(bucket_id: Param) -> Core:
+    return sa.select(t.buckets.c.revision).where(t.buckets.c.id == bucket_id)
+
+
+@statement
+def bucket_of_id(bucket_id: Param) -> Core:
+    return sa.select(t.buckets).where(t.buckets.c.id == bucket_id)
 
 
 @statement

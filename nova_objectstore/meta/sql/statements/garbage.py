@@ -29,6 +29,6 @@ def delete_garbage(garbage_id: Param) -> Core:
 
 @statement
 def find_ref(ref: Param) -> Core:
-    tables = (t.objects, t.hidden_versions, t.parts, t.images, t.garbage)
+    tables = (t.objects, t.hidden_versions, t.parts, t.images, t.restores, t.garbage)
     named = [sa.exists().where(table.c.ref == ref) for table in tables]
     return sa.select(sa.literal_column("1")).where(sa.or_(*named))

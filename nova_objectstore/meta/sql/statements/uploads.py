@@ -152,7 +152,7 @@ def insert_part(row: dict[str, Param]) -> Core:
 @statement
 def find_part_content(content_id: Param, number: Param) -> Core:
     parts = t.parts.c
-    return sa.select(parts.ref, parts.blob_id).where(parts.content_id == content_id, parts.number == number)
+    return sa.select(parts.ref, parts.blob_id, parts.size).where(parts.content_id == content_id, parts.number == number)
 
 
 @statement

@@ -26,6 +26,11 @@ def _hidden(*, inline: bool) -> Core:
     return select.select_from(_with_blob(t.hidden_versions)) if inline else select
 
 
+def hidden_columns() -> Core:
+    """A select of hidden versions without their bytes, for other modules to narrow down."""
+    return _hidden(inline=False)
+
+
 def _with_blob(table: Any) -> Core:
     inline = sa.and_(table.c.kind == 0, t.blobs.c.id == table.c.content_id)
     return table.outerjoin(t.blobs, inline)

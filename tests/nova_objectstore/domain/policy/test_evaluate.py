@@ -214,6 +214,8 @@ NARROW = {"boundary": ELSEWHERE}
         (SERVICE, NOTHING, (), False),
         (SERVICE, NOTHING, (statement(Principal={"Service": SERVICE.service}),), True),
         (SERVICE, NOTHING, (statement(Principal={"Service": SERVICE.service}), DENY), False),
+        (SERVICE, NOTHING, (statement(Principal="*"),), False),
+        (SERVICE, NOTHING, (statement(Principal={"Service": "another.amazonaws.com"}),), False),
     ],
 )
 def test_policies_together(

@@ -1,4 +1,4 @@
-"""The flat parameters of a query request, read as what they mean: ``Filter.1.Value.2=x`` and so on. Pure.
+"""The flat parameters of a request, read as what they mean: ``Filter.1.Value.2=x``, ``Tags.member.1.Key=x``. Pure.
 
 Laws: names and values are UTF-8; a name that is given twice is refused, since a signature and a reader might take different
 ones; lists are read in the order of their numbers, which may have gaps.
@@ -10,8 +10,8 @@ import re
 from collections.abc import Iterable, Mapping
 from urllib.parse import unquote_to_bytes
 
-from nova_objectstore.images.ec2.faults import InvalidParameterValue, MalformedQueryString, MissingParameter
-from nova_objectstore.images.limits import QUERY_PARAMETERS_MAX
+from nova_objectstore.limits import QUERY_PARAMETERS_MAX
+from nova_objectstore.query.faults import InvalidParameterValue, MalformedQueryString, MissingParameter
 
 _index = re.compile(r"[1-9][0-9]{0,5}").fullmatch
 _number = re.compile(r"[0-9]{1,9}").fullmatch
@@ -97,6 +97,26 @@ class Parameters:
                 if _index(index):
                     found.setdefault(int(index), {})[member] = value
         return [found[index] for index in sorted(found)]
+
+    def members(self, name: str) -> list[str]:
+        """The list ``Name.member.1``, ``Name.member.2``: as IAM, STS and SNS number theirs."""
+        return self.values(f"{name}.member")
+
+    def member_structures(self, name: str) -> list[dict[str, str]]:
+        """The list of structures ``Name.member.1.Member``."""
+        return self.structures(f"{name}.member")
+
+    def entries(self, name: str) -> dict[str, str]:
+        """The map ``Name.entry.1.key``, ``Name.entry.1.value``. Raises MalformedQueryString for a key given twice."""
+        rows = self.structures(f"{name}.entry")
+        found = {row.get("key", ""): row.get("value", "") for row in rows}
+        if len(found) < len(rows):
+            raise MalformedQueryString(f"{name} has a key twice.")
+        return found
+
+    def tags(self, name: str = "Tags") -> list[tuple[str, str]]:
+        """Keys and values of ``Tags.member.1.Key``, ``Tags.member.1.Value``, as given: not yet checked."""
+        return [(row.get("Key", ""), row.get("Value", "")) for row in self.member_structures(name)]
 
     def has(self, name: str) -> bool:
         """Whether the parameter, or one that begins with it and a dot, is there."""
