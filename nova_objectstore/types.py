@@ -149,7 +149,8 @@ class NewVersion(NamedTuple):
 class WriteCondition(NamedTuple):
     """What must hold, inside the transaction, for a write or a delete to happen (AWS: "Conditional requests").
 
-    ``if_match`` is an ETag without quotes, or ``*`` (the key exists). ``if_none_match`` means the key must not exist.
+    ``if_match`` is an ETag without quotes, or ``*`` (the key exists). ``if_none_match`` means the key must not exist,
+    ``if_none_match_etag`` that it must not exist with that ETag.
     ``size`` and ``modified_us`` (whole seconds) are DeleteObject's further conditions.
     """
 
@@ -157,6 +158,7 @@ class WriteCondition(NamedTuple):
     if_none_match: bool = False
     size: int | None = None
     modified_us: int | None = None
+    if_none_match_etag: str | None = None
 
 
 UNCONDITIONAL = WriteCondition()

@@ -128,7 +128,7 @@ class Objects(Writing):
             if condition.if_match is not None:
                 raise
             return
-        if condition.if_none_match:
+        if condition.if_none_match or condition.if_none_match_etag == current.etag:
             raise PreconditionFailed(condition="If-None-Match")
         if condition.if_match not in (None, "*", current.etag):
             raise PreconditionFailed(condition="If-Match")

@@ -201,7 +201,8 @@ class MetadataEngine(Protocol):
     ) -> Deleted:
         """DELETE without a version id: remove the object (Off), or hide the key under a delete marker.
 
-        Deleting what is not there succeeds, as S3's does. Raises PreconditionFailed, NoSuchKey (If-Match on an absent key).
+        Deleting what is not there succeeds, as S3's does; under a condition it does nothing then. A delete marker that is the
+        key's newest version is judged as one without an ETag or a size. Raises PreconditionFailed.
         """
 
     def delete_version(

@@ -167,8 +167,8 @@ def _conditions(headers: Mapping[str, str], prefix: str) -> ReadConditions:
 def write_condition(headers: Mapping[str, str]) -> WriteCondition:
     """The condition of a PutObject, CompleteMultipartUpload or CopyObject (AWS: "Conditional writes").
 
-    Raises NotOffered (``header``) for what AWS does not take either: both headers at once, several ETags, an
-    If-None-Match that is not ``*``.
+    AWS takes no other If-None-Match than ``*``; here an ETag is taken too: the write happens unless the key holds it.
+    Raises NotOffered (``header``) for both headers at once, and for several ETags.
     """
     if_match = headers.get("if-match")
     if_none_match = headers.get("if-none-match")
@@ -179,14 +179,14 @@ def write_condition(headers: Mapping[str, str]) -> WriteCondition:
             header="If-Match,If-None-Match",
             additional_message="Multiple conditional request headers present in the request",
         )
-    if if_none_match is not None:
-        if not parse_etags(if_none_match).any:
-            raise NotOffered(
-                header="If-None-Match",
-                additional_message="We don't accept the provided value of If-None-Match header for this API",
-            )
+    if if_none_match is None:
+        return WriteCondition(if_match=_single_etag(if_match or "", "If-Match"))
+    etag = _single_etag(if_none_match, "If-None-Match")
+    if etag == "*":
         return WriteCondition(if_none_match=True)
-    return WriteCondition(if_match=_single_etag(if_match or "", "If-Match"))
+    return WriteCondition(
+        if_none_match_etag=etag.removeprefix("W/")
+    )  # RFC 9110 section 13.1.2: weakness does not count
 
 
 def _single_etag(header: str, name: str) -> str:

@@ -15,8 +15,7 @@ _SECOND_US = 1_000_000
 def check_condition(condition: WriteCondition, key: str, found: VersionRow | None) -> None:
     """Raise unless ``condition`` holds for the version that is ``found`` under ``key``; a delete marker is none.
 
-    Raises PreconditionFailed, or NoSuchKey when If-Match meets no object. The further conditions of DeleteObject hold for an
-    object that is not there (AWS: DeleteObject, "or if the object doesn't exist, the operation returns a 204").
+    Raises PreconditionFailed, or NoSuchKey when If-Match meets no object.
     """
     if condition is UNCONDITIONAL or condition == UNCONDITIONAL:
         return
@@ -29,8 +28,21 @@ def check_condition(condition: WriteCondition, key: str, found: VersionRow | Non
         raise PreconditionFailed(condition=failed)
 
 
+def check_delete_condition(condition: WriteCondition, newest: VersionRow | None) -> None:
+    """Raise PreconditionFailed unless ``condition`` holds for what a DELETE is about: a version, or a delete marker.
+
+    Where there is nothing, none is asked: deleting it succeeds (AWS: DeleteObject, "if the object doesn't exist, the
+    operation will return a 204").
+    """
+    if newest is None or condition == UNCONDITIONAL:
+        return
+    failed = _failed_header(condition, newest)
+    if failed is not None:
+        raise PreconditionFailed(condition=failed)
+
+
 def _failed_header(condition: WriteCondition, found: VersionRow) -> str | None:
-    if condition.if_none_match:
+    if condition.if_none_match or condition.if_none_match_etag == found.etag:
         return "If-None-Match"
     if condition.if_match not in (None, "*", found.etag):
         return "If-Match"

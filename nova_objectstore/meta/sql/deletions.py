@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from nova_objectstore.errors import StoreError
 from nova_objectstore.meta.sql import agenda
 from nova_objectstore.meta.sql.bucket_states import read_state
-from nova_objectstore.meta.sql.conditions import check_condition
+from nova_objectstore.meta.sql.conditions import check_delete_condition
 from nova_objectstore.meta.sql.contents import erase_content
 from nova_objectstore.meta.sql.locks import check_removable
 from nova_objectstore.meta.sql.statements import versions as q
@@ -51,7 +51,11 @@ def delete_key(
 ) -> Deleted:
     """``delete_object`` in the bucket's state as it was read."""
     slot = open_slot(tx, state, bucket_id, key, now_us)
-    check_condition(condition, key, slot.current)
+    if condition is not UNCONDITIONAL and condition != UNCONDITIONAL:
+        newest = slot.current or find_newest_hidden(tx, bucket_id, key)
+        if newest is None:
+            return Deleted(None, is_marker=False)  # what was to be deleted was never there: nothing to hide
+        check_delete_condition(condition, newest)
     check_slot(slot, now_us)
     make_room(tx, slot, now_us)
     if slot.current is not None:
@@ -82,7 +86,7 @@ def delete_version(
     """DELETE with a version id."""
     state = read_state(tx, bucket.id)
     found = find_version(tx, bucket.id, key, version_id)
-    check_condition(condition, key, None if found is None else found.row)
+    check_delete_condition(condition, None if found is None else found.row)
     if found is None:
         return Deleted(version_id, is_marker=False)
     check_removable(found.row, now_us=now_us, bypass_governance=bypass_governance)

@@ -48,6 +48,12 @@ class Twin:
             if condition.if_match not in ("*", current.etag):
                 raise PreconditionFailed
 
+    def check_delete(self, key: str, condition: WriteCondition) -> None:
+        """The same of a DELETE: it is judged by the newest, a marker too; a key without any passes."""
+        newest = self.keys[key][-1] if self.keys[key] else None
+        if newest is not None and condition.if_match not in (None, "*", newest.etag or ""):
+            raise PreconditionFailed
+
     def add(self, key: str, version_id: str, etag: str | None) -> None:
         """A version or marker comes on top, over what the versioning state replaces."""
         if self.versioning is not Versioning.ENABLED:
@@ -105,8 +111,8 @@ class History:
         current = self.twin.current(key)
         return WriteCondition(if_match=current.etag if current and condition == "current" else "0ther")
 
-    def _both(self, key: str, condition: WriteCondition, step: Any) -> Any:
-        expected = _error_of(lambda: self.twin.check(key, condition))
+    def _both(self, check: Callable[[], None], step: Callable[[], Any]) -> Any:
+        expected = _error_of(check)
         if expected is None:
             return step()
         with pytest.raises(expected):
@@ -117,7 +123,10 @@ class History:
         condition = self._condition(key, condition)
         self.bodies += 1
         body = f"body {self.bodies}".encode()
-        version = self._both(key, condition, lambda: self.meta.put(self.bucket, key, body, condition=condition))
+        version = self._both(
+            lambda: self.twin.check(key, condition),
+            lambda: self.meta.put(self.bucket, key, body, condition=condition),
+        )
         if version is not None:
             self.twin.add(key, version.version_id, version.etag)
 
@@ -125,8 +134,12 @@ class History:
         condition = self._condition(key, condition)
         if condition.if_none_match:
             return
-        deleted = self._both(key, condition, lambda: self.meta.delete(self.bucket, key, condition=condition))
-        if deleted is not None:
+        deleted = self._both(
+            lambda: self.twin.check_delete(key, condition),
+            lambda: self.meta.delete(self.bucket, key, condition=condition),
+        )
+        does_nothing = condition != WriteCondition() and not self.twin.keys[key]
+        if deleted is not None and not does_nothing:
             self.twin.delete(key, deleted.version_id)
 
     def erase(self, key: str, number: int) -> None:

@@ -398,12 +398,45 @@ def test_a_delete_whose_conditions_hold(meta):
 
     meta.delete(bucket, "k", condition=WriteCondition(if_match=put.etag, size=4, modified_us=second))
 
-    with pytest.raises(NoSuchKey):
-        meta.delete(bucket, "k", condition=WriteCondition(if_match="*"))
-    with pytest.raises(NoSuchKey):
-        meta.erase(bucket, "k", "null", condition=WriteCondition(if_match="*"))
-    # AWS, DeleteObject: "If the Size matches or if the object doesn't exist, the operation returns a 204"
-    assert meta.delete(bucket, "k", condition=WriteCondition(size=9, modified_us=1)) == Deleted(None, is_marker=False)
+    # AWS, DeleteObject: "If the ETag matches or if the object doesn't exist, the operation will return a 204"
+    for condition in (
+        WriteCondition(if_match="*"),
+        WriteCondition(if_match="x"),
+        WriteCondition(size=9, modified_us=1),
+    ):
+        assert meta.delete(bucket, "k", condition=condition) == Deleted(None, is_marker=False)
+        assert meta.erase(bucket, "k", "null", condition=condition) == Deleted("null", is_marker=False)
+
+
+def test_a_delete_under_a_condition_hides_nothing_where_nothing_ever_was(meta):
+    bucket = meta.bucket(versioning=Versioning.ENABLED)
+
+    assert meta.delete(bucket, "k", condition=WriteCondition(if_match="*")) == Deleted(None, is_marker=False)
+    assert meta.rows("hidden_versions") == []
+
+
+def test_a_delete_of_what_is_hidden_is_judged_by_its_marker(meta):
+    bucket = meta.bucket(versioning=Versioning.ENABLED)
+    put = meta.put(bucket, "k", b"four")
+    meta.delete(bucket, "k")
+
+    for condition in (WriteCondition(if_match=put.etag), WriteCondition(size=4), WriteCondition(modified_us=1)):
+        with pytest.raises(PreconditionFailed):
+            meta.delete(bucket, "k", condition=condition)
+    assert meta.delete(bucket, "k", condition=WriteCondition(if_match="*")).is_marker
+
+
+@pytest.mark.parametrize("versioning", [Versioning.OFF, Versioning.ENABLED])
+def test_a_write_unless_the_key_holds_an_etag(meta, versioning):
+    bucket = meta.bucket(versioning=versioning)
+    put = meta.put(bucket, "k", b"one", condition=WriteCondition(if_none_match_etag="other"))
+
+    with pytest.raises(PreconditionFailed) as failed:
+        meta.put(bucket, "k", b"two", condition=WriteCondition(if_none_match_etag=put.etag))
+    assert failed.value.facts == {"condition": "If-None-Match"}
+    meta.put(bucket, "k", b"two", condition=WriteCondition(if_none_match_etag="other"))
+    meta.put(bucket, "k", b"one", condition=WriteCondition(if_none_match_etag=put.etag))
+    assert meta.engine.get_version(bucket.id, "k").etag == put.etag
 
 
 # -- changing facts ----------------------------------------------------------------------------------------------------

@@ -181,6 +181,8 @@ def test_any_text_is_a_date_or_none(text):
     [
         ({}, UNCONDITIONAL),
         ({"if-none-match": "*"}, WriteCondition(if_none_match=True)),
+        ({"if-none-match": '"abc"'}, WriteCondition(if_none_match_etag="abc")),
+        ({"if-none-match": 'W/"abc"'}, WriteCondition(if_none_match_etag="abc")),
         ({"if-match": '"abc"'}, WriteCondition(if_match="abc")),
         ({"if-match": "abc"}, WriteCondition(if_match="abc")),
         ({"if-match": "*"}, WriteCondition(if_match="*")),
@@ -194,7 +196,7 @@ def test_conditions_of_writes(headers, expected):
 @pytest.mark.parametrize(
     ("headers", "header"),
     [
-        ({"if-none-match": '"abc"'}, "If-None-Match"),
+        ({"if-none-match": '"a","b"'}, "If-None-Match"),
         ({"if-none-match": ""}, "If-None-Match"),
         ({"if-match": '"a","b"'}, "If-Match"),
         ({"if-match": ""}, "If-Match"),
