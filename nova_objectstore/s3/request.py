@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
@@ -48,10 +49,19 @@ def parse_query(query: str) -> Mapping[str, str]:
 def _decode(text: str) -> str:
     if "%" not in text and "+" not in text:
         return text
+    return _unquote_cached(text) if len(text) <= _CACHED_CHARS_MAX else _unquote(text)
+
+
+def _unquote(text: str) -> str:
     try:
         return unquote(text.replace("+", " "), errors="strict")
     except UnicodeDecodeError:
         raise InvalidArgument("The query string is not UTF-8", argument_name="query", argument_value=text) from None
+
+
+# PERF: an escaped credential, prefix or delimiter comes again and again.
+_CACHED_CHARS_MAX = 128
+_unquote_cached = lru_cache(maxsize=4096)(_unquote)
 
 
 class S3Request:

@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from functools import lru_cache
 from hashlib import sha256
 from urllib.parse import quote, unquote_to_bytes
 
@@ -50,19 +51,35 @@ def canonical_path(path: str) -> str:
 
 def encode_component(text: str) -> str:
     """The canonical spelling of a raw query name or value."""
+    return _encode_cached(text) if len(text) <= _COMPONENT_CACHED_CHARS_MAX else _encode(text)
+
+
+def _encode(text: str) -> str:
     if _is_canonical_component(text):
         return text
     return quote(unquote_to_bytes(wire_bytes(text.replace("+", " "))), safe="-._~")
+
+
+# PERF: the names of a presigned URL's parameters, and most of their values, are those of the one before it.
+_COMPONENT_CACHED_CHARS_MAX = 128
+_encode_cached = lru_cache(maxsize=4096)(_encode)
 
 
 def decode_component(text: str) -> str:
     """A raw query name or value, decoded. Raises InvalidURI when it is not UTF-8."""
     if "%" not in text and "+" not in text and text.isascii():
         return text
+    return _decode_cached(text) if len(text) <= _COMPONENT_CACHED_CHARS_MAX else _decode(text)
+
+
+def _decode(text: str) -> str:
     try:
         return unquote_to_bytes(wire_bytes(text.replace("+", " "))).decode("utf-8")
     except UnicodeDecodeError:
         raise InvalidURI("The query string is not UTF-8.", uri=text) from None
+
+
+_decode_cached = lru_cache(maxsize=4096)(_decode)
 
 
 def split_query(query: str) -> list[tuple[str, str]]:
@@ -89,7 +106,10 @@ def canonical_query(query: str) -> str:
 
 def query_spellings(pairs: Sequence[tuple[str, str]]) -> list[str]:
     """What a client may have signed for these raw pairs: the canonical query, then the pairs sorted as sent."""
-    canonical = _join_query([(encode_component(name), encode_component(value)) for name, value in pairs])
+    encoded = [(encode_component(name), encode_component(value)) for name, value in pairs]
+    canonical = _join_query(encoded)
+    if encoded == pairs:
+        return [canonical]
     as_sent = _join_query(pairs)
     return [canonical] if canonical == as_sent else [canonical, as_sent]
 
