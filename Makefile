@@ -4,7 +4,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: run test check bench crash sample clean
+.PHONY: run test check bench crash faults power fuzz sbom soak linearizability sample clean
 
 run: $(VENV)/.installed
 	$(BIN)/nova-objectstore $(ARGS)
@@ -24,6 +24,26 @@ bench: $(VENV)/.installed-bench
 
 crash: $(VENV)/.installed-dev
 	$(BIN)/python tools/crash $(ARGS)
+
+soak: $(VENV)/.installed-bench
+	$(BIN)/python tools/soak $(ARGS)
+
+linearizability: $(VENV)/.installed-dev
+	$(BIN)/python tools/linearizability $(ARGS)
+
+faults: $(VENV)/.installed-dev
+	tools/system-packages
+	$(BIN)/python tools/faults $(ARGS)
+
+power: $(VENV)/.installed-dev
+	tools/system-packages
+	$(BIN)/python tools/power $(ARGS)
+
+fuzz: $(VENV)/.installed-dev
+	$(BIN)/python tools/fuzz $(ARGS)
+
+sbom: $(VENV)/.installed-dev
+	$(BIN)/python tools/sbom $(ARGS)
 
 sample: $(VENV)/.installed
 	$(BIN)/python tools/render-sample > etc/nova.conf.sample

@@ -34,7 +34,16 @@ TEST = [
     "boto>=2.49; python_version < '3.12'",  # boto 2 itself does not import on later ones
 ]
 BENCH = [*TEST, "matplotlib>=3.8", "moto[server]>=5"]
-DEV = [*TEST, "ruff>=0.6", "mypy>=1.11", "types-psutil", "types-requests", "build>=1.2"]
+DEV = [
+    *TEST,
+    "ruff>=0.6",
+    "mypy>=1.11",
+    "types-psutil",
+    "types-requests",
+    "build>=1.2",
+    "cyclonedx-bom>=7",  # tools/sbom
+    "uv>=0.5",  # tools/lock-dependencies
+]
 
 setup(
     name="nova-wsgi",
@@ -49,7 +58,7 @@ setup(
         "nova_wsgi": ["py.typed", "registry/compiled/*.json"],
         "nova_objectstore": ["py.typed", "meta/sql/compiled/*.json", "meta/sql/migrations/*.mako"],
     },
-    data_files=[("etc/nova", ["etc/api-paste.ini", "etc/nova.conf.sample"])],
+    data_files=[("etc/nova", ["etc/api-paste.ini", "etc/nova.conf.sample", "etc/constraints.txt"])],
     install_requires=REQUIRES,
     extras_require={"test": TEST, "bench": BENCH, "dev": DEV, "amqp": AMQP, "postgres": POSTGRES},
     entry_points={

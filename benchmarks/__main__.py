@@ -26,7 +26,7 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="make bench ARGS=...", description=__doc__)
     parser.add_argument("--list", action="store_true", help="show the rows and their bounds, and exit")
     parser.add_argument(
-        "--only", metavar="ROW,ROW", default="", help="these rows: names, or beginnings of them (get, list-1m)"
+        "--only", metavar="ROW,ROW", default="", help="these rows: names, or patterns of them (get-4k,'list-*')"
     )
     parser.add_argument("--all", action="store_true", help="every row, not only the short default set")
     parser.add_argument(

@@ -24,6 +24,7 @@ from benchmarks.servers import Server
 from benchmarks.stats import Sample, percentile
 
 ROOT = Path(__file__).parent.parent  # where ``-m benchmarks.generator`` is found
+ATTACKS = ROOT / "tests" / "support" / "attacks.py"
 LOAD_TIMEOUT_S = 900.0
 MD5SUM_TIMES = 4  # enough for the clock of CPU times
 
@@ -139,6 +140,22 @@ def idle_connections(server: Server, request: bytes, count: int) -> Iterator[Non
         assert process.stdin is not None
         process.stdin.write(request.decode() + "\n")
         process.stdin.flush()
+        if process.stdout.readline() != "ready\n":
+            raise LoadFailed(_rest(process))
+        yield
+
+
+@contextmanager
+def attacking(
+    server: Server, name: str, *, connections: int, seconds: float, requests: Path | None = None
+) -> Iterator[None]:
+    """An attack by that name that has begun; ended with the ``with``. ``requests``: the file of what it sends."""
+    command = [sys.executable, str(ATTACKS), name, server.host, str(server.port)]
+    command += [f"--connections={connections}", f"--seconds={seconds}"]
+    if requests is not None:
+        command.append(f"--requests={requests}")
+    with _ended(_start(command, stdin=subprocess.PIPE)) as process:
+        assert process.stdout is not None
         if process.stdout.readline() != "ready\n":
             raise LoadFailed(_rest(process))
         yield

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fnmatch
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -30,5 +31,5 @@ class Row:
     is_default: bool = False
 
     def is_chosen(self, terms: Sequence[str]) -> bool:
-        """Whether one of ``terms`` is its name or a beginning of it that ends at a dash."""
-        return any(self.name == term or self.name.startswith(f"{term}-") for term in terms)
+        """Whether one of ``terms`` is its name or a shell pattern of it (``get-*``)."""
+        return any(fnmatch.fnmatchcase(self.name, term) for term in terms)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from benchmarks import comparison, large, listing, service, small
+from benchmarks import comparison, denial, large, listing, service, small
 from benchmarks.row import Row
 
-ROWS: Sequence[Row] = (*small.ROWS, *large.ROWS, *listing.ROWS, *service.ROWS, *comparison.ROWS)
+ROWS: Sequence[Row] = (*small.ROWS, *large.ROWS, *listing.ROWS, *service.ROWS, *denial.ROWS, *comparison.ROWS)
 
 
 class UnknownRow(Exception):

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, cast
 
 from nova_objectstore.crypto.keyring import Keyring
 from nova_objectstore.crypto.master import MasterKeyPlace
+from nova_objectstore.crypto.secret_keys import SecretKeys
 from nova_objectstore.crypto.session_tokens import SessionTokens
 from nova_objectstore.data.files import FilesEngine
 from nova_objectstore.data.places import claim_place, directory_of, open_engine
@@ -35,19 +36,21 @@ from nova_objectstore.domain.restores import Restores
 from nova_objectstore.domain.retention import Retention
 from nova_objectstore.domain.storage_classes import StorageClasses, StorageClassSettings
 from nova_objectstore.domain.uploads import Uploads
+from nova_objectstore.errors import StorageFull
 from nova_objectstore.iam.managed import document_of
 from nova_objectstore.iam.ports import IamStore
 from nova_objectstore.jobs.collect import Collector
 from nova_objectstore.jobs.lifecycle import LifecycleJob, Report, tell_nobody
 from nova_objectstore.jobs.reap_uploads import DAY_US, UploadReaper
 from nova_objectstore.jobs.restore import RestoreJob
-from nova_objectstore.limits import INLINE_SIZE_MAX
+from nova_objectstore.limits import INLINE_SIZE_MAX, LOCK_TIMEOUT_S
 from nova_objectstore.meta.engine import MetadataEngine
 from nova_objectstore.meta.integrity_port import IntegrityStore
 from nova_objectstore.meta.lifecycle_port import LifecycleStore
 from nova_objectstore.meta.quota_port import QuotaStore
 from nova_objectstore.meta.sql.revisions import HEAD
 from nova_objectstore.meta.sqlite import SqliteEngine
+from nova_objectstore.meta.sqlite.reserve import RESERVE_SIZE
 from nova_objectstore.meta.sqlite.revision import revision_of
 from nova_objectstore.meta.storage_port import StorageStore
 from nova_objectstore.s3.access_records import AccessRecords
@@ -81,6 +84,7 @@ class Settings:
     website_domains: Sequence[str] = ()
     website_hosts: Sequence[str] = ()
     sync: str = "always"
+    lock_timeout_s: float = LOCK_TIMEOUT_S
     verifies_reads: bool = False
     inline_size_max: int = INLINE_SIZE_MAX
     storage_classes: Sequence[StorageClassSettings] = ()
@@ -123,8 +127,19 @@ class Store:
         """Open the engines and bring what died half-way to a sane state. Idempotent. Raises ConfigError (check_places)."""
         self.meta.open()
         self.check_places()
-        self.data.start()
+        self._start_data()
         self.collector.recover()
+
+    def _start_data(self) -> None:
+        """A process that begins on a full disk must be able to: it is emptied through it."""
+        while True:
+            try:
+                self.data.start()
+            except StorageFull:
+                if not self.meta.make_room():
+                    raise
+            else:
+                return
 
     def close(self) -> None:
         """Release both engines. Idempotent."""
@@ -138,8 +153,16 @@ def now_us() -> int:
 
 
 def open_metadata(settings: Settings) -> MetadataEngine:
-    """The metadata engine of the settings, not opened yet."""
-    return SqliteEngine(settings.state_path / DATABASE_NAME, sync=settings.sync)
+    """The metadata engine of the settings, not opened yet. Raises ConfigError for a master key that is none."""
+    secrets = SecretKeys(open_keyring(settings))
+    path = settings.state_path / DATABASE_NAME
+    return SqliteEngine(
+        path,
+        sync=settings.sync,
+        lock_timeout_s=settings.lock_timeout_s,
+        secrets=secrets,
+        reserve_size=RESERVE_SIZE,
+    )
 
 
 def iam_store(meta: MetadataEngine) -> IamStore:
@@ -236,11 +259,22 @@ def open_keyring(settings: Settings, *, clock_us: Callable[[], int] = now_us) ->
     return Keyring(settings.state_path, master, now_us=clock_us)
 
 
-def build_store(settings: Settings, *, clock_us: Callable[[], int] = now_us) -> Store:
-    """Put the engines and the domain together; ``Store.open`` then makes them ready."""
+def build_store(
+    settings: Settings,
+    *,
+    clock_us: Callable[[], int] = now_us,
+    aging_us: Callable[[], int] | None = None,
+    meta: MetadataEngine | None = None,
+    data: DataEngines | None = None,
+) -> Store:
+    """Put the engines and the domain together; ``Store.open`` then makes them ready.
+
+    ``aging_us`` is the clock by which data are old enough to be deleted, where it is another (``CautiousClock``). ``meta``
+    and ``data`` are other engines than those of the settings: for tests, ones that fail.
+    """
     make_state_directory(settings.state_path)
-    meta = open_metadata(settings)
-    data = open_engines(settings)
+    meta = meta if meta is not None else open_metadata(settings)
+    data = data if data is not None else open_engines(settings)
     classes = StorageClasses(data, settings.storage_classes, inline_size_max=settings.inline_size_max)
     retention = Retention(meta, now_us=clock_us)
     ingest = Ingest(data, inline_size_max=settings.inline_size_max)
@@ -283,7 +317,7 @@ def build_store(settings: Settings, *, clock_us: Callable[[], int] = now_us) -> 
             meta,
             data,
             delay_us=int(settings.collect_delay_s * 1_000_000),
-            now_us=clock_us,
+            now_us=aging_us or clock_us,
             holds=integrity_store(meta),
         ),
     )

@@ -20,11 +20,12 @@ from nova_objectstore.images.ec2.signatures import Authenticator as Ec2Authentic
 from nova_objectstore.images.job import ImageJob
 from nova_objectstore.images.keys import CloudKeys, open_cloud_keys
 from nova_objectstore.images.legacy import ImportProgress, LegacyImport, ResolveOwner
-from nova_objectstore.images.limits import LEASE_S
+from nova_objectstore.images.limits import IMAGE_SIZE_MAX, LEASE_S
 from nova_objectstore.images.ports import Image, ImageStore
 from nova_objectstore.images.registry import Images
 from nova_objectstore.images.rest import ImagesApp
 from nova_objectstore.images.source import StoredBundles
+from nova_objectstore.images.unbundle import UnbundleLimits
 from nova_objectstore.s3.authenticate import Authenticator
 from nova_objectstore.s3.conditions import read_conditions
 from nova_objectstore.s3.dates import http_date
@@ -93,11 +94,25 @@ def build_administrators_images(
 
 
 def build_image_job(
-    store: Store, keys: CloudKeys, *, lease_s: float = LEASE_S, clock_us: Callable[[], int] = now_us
+    store: Store,
+    keys: CloudKeys,
+    *,
+    size_max: int = IMAGE_SIZE_MAX,
+    lease_s: float = LEASE_S,
+    clock_us: Callable[[], int] = now_us,
 ) -> ImageJob:
-    """The job that finishes registrations. A worker that says nothing keeps its image for ``lease_s`` seconds."""
+    """The job that finishes registrations, of images up to ``size_max`` bytes.
+
+    A worker that says nothing keeps its image for ``lease_s`` seconds.
+    """
     return ImageJob(
-        image_store(store), image_bundles(store), store.data, keys.private_key, now_us=clock_us, lease_s=lease_s
+        image_store(store),
+        image_bundles(store),
+        store.data,
+        keys.private_key,
+        now_us=clock_us,
+        limits=UnbundleLimits(size_max=size_max),
+        lease_s=lease_s,
     )
 
 

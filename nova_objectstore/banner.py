@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import os
 import shlex
 import sys
 from pathlib import Path
 
-from nova_objectstore.bootstrap import SECRET_KEY_VARIABLE, Bootstrap
+from nova_objectstore.bootstrap import Bootstrap
 
 
 def render_banner(endpoint: str, region: str, root: Bootstrap) -> str:
-    """The text. The secret is in it once, when the pair was made just now; else only where it lies."""
+    """The text: the access key, and where its secret lies. The secret itself would stay in the logs of supervisors."""
     path = root.path.absolute()
     lines = [f"S3 endpoint    {endpoint}   (region {region})"]
     if root.pair is None:
@@ -19,9 +18,7 @@ def render_banner(endpoint: str, region: str, root: Bootstrap) -> str:
         lines.append(f"Access key     kept nowhere on this machine; `{command}` makes another")
         return "\n".join(lines)
     lines.append(f"Access key     {root.pair.access_key}")
-    if root.made and SECRET_KEY_VARIABLE not in os.environ:
-        lines.append(f"Secret key     {root.pair.secret_key}   (told this once)")
-    lines.append(f"Kept in        {path}")
+    lines.append(f"Secret key     in {path}")
     return "\n".join([*lines, *_render_examples(endpoint, region, path)])
 
 

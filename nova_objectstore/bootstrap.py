@@ -47,7 +47,7 @@ class Bootstrap:
     account: Account
     pair: KeyPair | None
     path: Path
-    made: bool  # the account was made by this call: its pair is worth printing, once
+    made: bool  # the account was made by this call
     replaced: bool  # the environment's pair took the place of another
 
 

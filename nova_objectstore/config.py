@@ -8,6 +8,7 @@ from pathlib import Path
 from oslo_config import cfg
 
 from nova_objectstore import limits
+from nova_objectstore.images.limits import IMAGE_SIZE_MAX
 from nova_wsgi import admin_token, control, launcher, logs, service_options
 from nova_wsgi.config import Section
 from nova_wsgi.registry import options as registry_options
@@ -32,6 +33,12 @@ STORAGE = Section(
                 ("never", "the operating system writes when it likes; a power failure loses the last seconds' writes"),
             ],
             help="When written bytes are forced to the disk.",
+        ),
+        cfg.FloatOpt(
+            "lock_timeout_s",
+            default=limits.LOCK_TIMEOUT_S,
+            min=0.1,
+            help="Seconds that a write waits while another program holds the metadata database; then it is answered with 503.",
         ),
         cfg.StrOpt(
             "verify_reads",
@@ -66,7 +73,7 @@ STORAGE = Section(
             "master_key_file",
             default="",
             help="File of the master key that seals the keyring, its owner's alone to read; without a name it is "
-            "master-key in the state directory, made at first use. NOVA_MASTER_KEY in the environment comes first.",
+            "master-key in the state directory, made at the first start. NOVA_MASTER_KEY in the environment comes first.",
         ),
     ),
 )
@@ -212,13 +219,23 @@ WORKER = Section(
             help="Bytes that the scrubber reads a second, at most; 0: as fast as it can. 16 MiB a second are 1.3 TiB a day.",
         ),
         cfg.IntOpt(
+            "image_size_max",
+            default=IMAGE_SIZE_MAX,
+            min=1,
+            max=IMAGE_SIZE_MAX,
+            help="Bytes of an image, unpacked: a larger one is not made available. Beyond 1 GiB it may also be at most 256 times "
+            "its bundle.",
+        ),
+        cfg.IntOpt(
             "image_lease_s",
             default=60,
             min=1,
             help="Seconds after which a worker that died while it made an image available is taken for dead, and the image is "
             "begun anew; longer than the disk needs to make an image durable.",
         ),
-        service_options.manager_option("objectstore-worker", "nova_objectstore.manager:ObjectstoreWorkerManager"),
+        service_options.manager_option(
+            "objectstore-worker", "nova_objectstore.worker_manager:ObjectstoreWorkerManager"
+        ),
     ),
 )
 

@@ -48,8 +48,8 @@ class InvalidAccessKeyId(AccessError):
 class SignatureDoesNotMatch(AccessError):
     """``aws_access_key_id``, ``signature_provided``, ``string_to_sign``, ``canonical_request`` and their ``_bytes`` in hex.
 
-    The facts echo every signed header, customers' keys included: they are for the client that sent them and never for
-    a log, which is why ``str()`` and ``repr()`` leave them out.
+    The facts echo every signed header but session tokens and customers' keys: they are for the client that sent them and
+    never for a log, which is why ``str()`` and ``repr()`` leave them out.
     """
 
     def __init__(self, message: str = "", /, **facts: Any) -> None:

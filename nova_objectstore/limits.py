@@ -18,6 +18,7 @@ PUT_SIZE_MAX = 5 * GiB  # S3: one PUT, one part, one copied part
 COPY_SIZE_MAX = 5 * GiB  # S3: CopyObject; larger ones need UploadPartCopy
 PART_SIZE_MIN = 5 * MiB  # S3: all parts but the last
 PART_NUMBER_MAX = 10_000  # S3: parts are numbered 1 to 10,000
+LOCK_TIMEOUT_S = 10.0  # of a write: SDKs give a request 60 s and retry on 503: waiting longer than this helps nobody
 INLINE_SIZE_MAX = 16 * KiB  # larger bodies cost SQLite more in page writes than a file of their own
 
 # -- headers and bodies that are read into memory ----------------------------------------------------------------------
@@ -26,6 +27,10 @@ ENCRYPTION_CONTEXT_BYTES_MAX = 8 * KiB  # KMS: an encryption context; it is kept
 XML_BODY_MAX = 2 * MiB  # 1,000 keys of 1,024 bytes, each escaped, and room; CompleteMultipartUpload of 10,000 parts
 XML_DEPTH_MAX = 32  # no S3 document is nested deeper than 12
 XML_ELEMENTS_MAX = 100_000  # CompleteMultipartUpload: 10,000 parts of up to nine elements; a node costs 250 bytes
+XML_LARGE_BYTES = 64 * KiB  # larger documents are taken one after the other: see s3/large_documents.py
+XML_LARGE_AT_ONCE = 2  # in a process, each a tree of up to 30 MiB
+XML_ATTRIBUTES_MAX = 32  # of one element: xsi:type and declarations of namespaces are all that S3 has
+XML_TAG_BYTES_MAX = 64 * KiB  # a tag, a comment: waiting for its end, expat looks at all of it again and again
 POLICY_BODY_MAX = 20 * KiB  # S3: a bucket policy
 STREAM_BUFFER = 512 * KiB  # one step of receive, hash and write; two of them a streaming upload
 

@@ -37,6 +37,9 @@ class AccessKey(NamedTuple):
     active: bool
     created_us: int
 
+    def __repr__(self) -> str:
+        return f"AccessKey({self.access_key!r}, account_id={self.account_id!r}, user_name={self.user_name!r})"
+
 
 class Versioning(enum.StrEnum):
     """A bucket's versioning state (AWS: PutBucketVersioning)."""

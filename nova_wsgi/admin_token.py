@@ -20,6 +20,7 @@ from oslo_config import cfg
 
 from nova_wsgi.config import Section
 from nova_wsgi.errors import ConfigError, RequestError
+from nova_wsgi.private_files import check_private
 
 GROUP = "api"
 TOKEN_BYTES = 32
@@ -78,8 +79,7 @@ class AdminToken:
         try:
             if not os.path.exists(self._path):
                 _make(self._path)
-            if os.stat(self._path).st_mode & 0o027:
-                raise ConfigError(f"admin_token_file {self._path}: others could read or write it; make its mode 0600")
+            check_private(self._path, os.stat(self._path), what="admin_token_file")
             if len(self._read()) < TOKEN_SIZE_MIN:
                 raise ConfigError(f"admin_token_file {self._path}: a token has at least {TOKEN_SIZE_MIN} characters")
         except OSError as error:

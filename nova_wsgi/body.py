@@ -17,6 +17,7 @@ import re
 from collections.abc import Iterator
 from typing import Any, Final, Protocol
 
+from nova_wsgi import green
 from nova_wsgi.errors import BadRequest, BodyTooLarge, ClientDisconnected, HeadersTooLarge, RequestError
 from nova_wsgi.http_limits import HttpLimits
 from nova_wsgi.http_parse import CRLF, VISIBLE, parse_trailers
@@ -24,6 +25,9 @@ from nova_wsgi.http_parse import CRLF, VISIBLE, parse_trailers
 RECEIVE_MAX: Final = 1024 * 1024  # bytes asked of the socket at once; more is rarely there
 CHUNKED_RECEIVE: Final = 64 * 1024  # what a chunked body reads ahead, to find chunk lines without a call for each
 DIRECT_MIN: Final = 16 * 1024  # from here on the rest of a chunk is received into the reader's memory
+PIECES_MAX: Final = 1024  # pieces of one read() before they are joined: one of two bytes takes up twenty times as many
+DISCARDED_PIECES_MAX: Final = 64  # of a body nobody wants; a chunk of one byte costs as much to read as one of 64 KiB
+LINES_TURN: Final = 64  # chunk lines read before others get their turn: a chunk may be one byte, and always be there
 CONTINUE: Final = b"HTTP/1.1 100 Continue\r\n\r\n"
 
 # RFC 9112 7.1: 1*HEXDIG, optional extensions. No sign, no 0x, no spaces but those before an extension.
@@ -88,6 +92,8 @@ class Body:
         while got != wanted and (piece := self._take(wanted - got if wanted >= 0 else RECEIVE_MAX)):
             pieces.append(piece)
             got += len(piece)
+            if len(pieces) >= PIECES_MAX:
+                pieces = [b"".join(pieces)]
         return pieces[0] if len(pieces) == 1 else b"".join(pieces)
 
     def readinto(self, buffer: Any) -> int:
@@ -126,8 +132,10 @@ class Body:
         return iter(self.readline, b"")
 
     def discard(self, size_max: int) -> bool:
-        """Read and drop the rest if it is at most ``size_max`` bytes; tell whether the end was reached."""
-        while not self.ended and size_max > 0:
+        """Read and drop the rest if it is at most ``size_max`` bytes, and not in many pieces; tell whether its end came."""
+        for _ in range(DISCARDED_PIECES_MAX):
+            if self.ended or size_max <= 0:
+                break
             size_max -= len(self._receive_guarded(min(size_max, CHUNKED_RECEIVE)))
         return self.ended
 
@@ -221,7 +229,7 @@ class SizedBody(Body):
 class ChunkedBody(Body):
     """A body in chunks (RFC 9112 7.1), with its trailers."""
 
-    __slots__ = ("_buffer", "_chunk_left", "_ended", "_extensions_left", "_limits", "_position", "_size_left")
+    __slots__ = ("_buffer", "_chunk_left", "_ended", "_extensions_left", "_limits", "_lines", "_position", "_size_left")
 
     _source: Source
 
@@ -234,6 +242,7 @@ class ChunkedBody(Body):
         self._chunk_left = -1  # -1: no chunk yet; 0: its CRLF is due
         self._size_left = limits.body_max
         self._extensions_left = limits.chunk_extensions_max
+        self._lines = 0  # of chunks, read so far
         self._ended = False
 
     @property
@@ -293,6 +302,9 @@ class ChunkedBody(Body):
 
     def _begin_chunk(self) -> bool:
         """Read the line of the next chunk; at the last one the trailers too. False: the body has ended."""
+        self._lines += 1
+        if not self._lines % LINES_TURN:
+            green.sleep(0)
         if self._chunk_left == 0 and self._read_line(0) is None:
             raise BadRequest("a chunk is longer than its size says")
         size = self._parse_chunk_line(self._read_line(self._limits.chunk_line_max))

@@ -7,6 +7,7 @@ for oslo.config is a clean command line: files first, then the environment, then
 Laws:
 
 - A mistake is a ConfigError whose text is one line. Nothing is applied when anything is wrong.
+- A file that sets a secret option to something with a password is its owner's alone (:mod:`nova_wsgi.private_files`).
 - Only options declared ``mutable=True`` change when the files are read again (:meth:`Config.reload`).
 - Who runs a program in the background, as which user, and where its pid is kept, is a supervisor's business:
   ``--daemonize``, ``--pidfile``, ``--uid`` and ``--gid`` are refused with a word on what to use instead.
@@ -19,6 +20,7 @@ import contextlib
 import glob
 import io
 import os
+import re
 import sys
 import textwrap
 from collections.abc import Iterator, Mapping, Sequence
@@ -28,8 +30,12 @@ from typing import Any, NoReturn
 from oslo_config import cfg, iniparser
 
 from nova_wsgi.errors import ConfigError
+from nova_wsgi.private_files import check_private
 
 DEFAULT_GROUP = "DEFAULT"
+
+# A URL with a password, or libpq's own form of one: what makes a config file a secret.
+_password = re.compile(r"://[^/?#]*:[^/?#]*@|\bpassword\s*=", re.IGNORECASE).search
 
 # What a supervisor does better: told when one of these flags is given.
 SUPERVISED_FLAGS = {
@@ -227,6 +233,8 @@ class Config(cfg.ConfigOpts):
             values = content.get(declared.group, {}).get(declared.option.dest, ())
             for value in values if declared.option.multi else values[-1:]:
                 declared.check(value, f"{path}: [{declared.group}] {declared.option.dest}")
+            if declared.option.secret and any(_password(value) for value in values):
+                check_private(path, os.stat(path), what="there is a password in")
         for family in self._families:
             for group in content:
                 if group.startswith(family.prefix):

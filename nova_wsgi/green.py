@@ -20,6 +20,7 @@ import os
 import socket
 import sys
 import threading
+import time
 import traceback
 import types
 import warnings
@@ -57,6 +58,7 @@ R = TypeVar("R")
 # Modules that make locks or keep references to blocking functions when they are imported.
 _MUST_COME_AFTER = ("oslo_config", "sqlalchemy", "kombu", "psycopg", "requests", "urllib3")
 
+TURN_S = 0.002  # what computes longer without waiting is felt by everybody else's requests
 NATIVE_THREADS_MAX = 8  # run_native: more than the cores, because its calls mostly wait for a disk
 
 
@@ -126,6 +128,26 @@ GreenThread = eventlet.greenthread.GreenThread
 GreenletExit = greenlet.GreenletExit
 Timeout = eventlet.Timeout
 GreenPool = eventlet.GreenPool
+current = greenlet.getcurrent  # the greenthread that runs, or the thread where none does; it takes attributes
+
+
+class Turn:
+    """A computation that a client can make long, in a greenthread that never waits: ``pause`` now and then lets others run.
+
+    It begins when it is made. One that is over within ``turn_s`` seconds costs a look at the clock for each ``pause``.
+    """
+
+    __slots__ = ("_ends_s", "_turn_s")
+
+    def __init__(self, turn_s: float = TURN_S) -> None:
+        self._turn_s = turn_s
+        self._ends_s = time.monotonic() + turn_s
+
+    def pause(self) -> None:
+        """Let everybody else who can run do so once, if the turn is over; then another begins."""
+        if time.monotonic() >= self._ends_s:
+            sleep(0)
+            self._ends_s = time.monotonic() + self._turn_s
 
 
 def suspended() -> Iterator[tuple[str, types.FrameType]]:

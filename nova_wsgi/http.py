@@ -41,7 +41,6 @@ LOG = logging.getLogger(__name__)
 HEAD_RECEIVE: Final = 16 * 1024  # bytes: any ordinary head, and a small body with it
 UNREAD_BODY_S: Final = 1.0
 NEWCOMER_GRACE_S: Final = 0.5  # while draining: for the first request of a connection that was just accepted
-PIPELINE_TURN: Final = 8  # pipelined requests answered before others get their turn
 
 FinishHook = Callable[[dict[str, Any], "Finished"], None]
 
@@ -78,6 +77,7 @@ class HttpProtocol(eventlet.wsgi.HttpProtocol):  # type: ignore[misc]  # eventle
         self.connection = Connection(sock, server.hub, server.limits)
         self.close_connection = False
         self.greenthread: Any = None  # the one that serves this connection now
+        self.network = ""  # what it was counted for, where the connections of one address are bounded
         self._is_set_up = server.tls is None and not server.expects_proxy_header(address)
         self._extra: dict[str, Any] | None = None  # environ keys that only this connection has
         self._requests = 0
@@ -93,6 +93,12 @@ class HttpProtocol(eventlet.wsgi.HttpProtocol):  # type: ignore[misc]  # eventle
         return not self._requests
 
     # -- the connection's life ------------------------------------------------------------------------------------
+
+    def head_age_s(self) -> float:
+        """How long the head that is not complete has been on its way, or the connection open before its first byte."""
+        if not self._head_deadline:
+            return 0.0
+        return monotonic() - (self._head_deadline - self.server.limits.header_timeout_s)
 
     def wake(self) -> None:
         """In the hub: bytes have come. Have a greenthread serve them."""
@@ -177,6 +183,7 @@ class HttpProtocol(eventlet.wsgi.HttpProtocol):  # type: ignore[misc]  # eventle
 
     def _serve_arrived(self) -> None:
         connection = self.connection
+        rounds = 0
         while True:
             data = connection.receive_now(HEAD_RECEIVE)
             if data is None:
@@ -188,11 +195,13 @@ class HttpProtocol(eventlet.wsgi.HttpProtocol):  # type: ignore[misc]  # eventle
                 return self.finish()
             if not connection.tls:  # TLS may hold decrypted bytes that the hub knows nothing of: ask again
                 return self._await_more()
+            rounds += 1
+            if rounds > 1:
+                green.sleep(0)  # who sends without a pause gets no more turns than others
 
     def _serve_buffered(self) -> bool:
         """Answer the complete requests in the buffer; False when the connection is to be closed."""
         connection, limits = self.connection, self.server.limits
-        served = 0
         while buffer := connection.buffer:
             try:
                 end = find_head_end(buffer, self._scanned, limits)
@@ -201,15 +210,17 @@ class HttpProtocol(eventlet.wsgi.HttpProtocol):  # type: ignore[misc]  # eventle
                 return False
             if end < 0:
                 self._scanned = len(buffer)
+                self.server.unfinished[self] = None
                 return True
-            self._scanned = 0
+            if self._scanned:
+                self._scanned = 0
+                self.server.unfinished.pop(self, None)
             connection.buffer = buffer[end + 4 :]
             self._serve_one(buffer[head_start(buffer) : end])
             if self.close_connection:
                 return False
-            served += 1
-            if not served % PIPELINE_TURN:
-                green.sleep(0)
+            if connection.buffer:
+                green.sleep(0)  # pipelined requests are answered one a turn, as everybody's are
         return True
 
     def _await_more(self) -> None:
@@ -328,6 +339,8 @@ class HttpProtocol(eventlet.wsgi.HttpProtocol):  # type: ignore[misc]  # eventle
         else:
             if writer.missing:
                 LOG.error("%s: %d bytes of the promised Content-Length are missing", self.server.name, writer.missing)
+            else:
+                return writer, True  # it was finished
         return writer, writer.is_whole
 
     def _run_application(self, environ: dict[str, Any], writer: ResponseWriter) -> None:
@@ -377,7 +390,7 @@ class HttpProtocol(eventlet.wsgi.HttpProtocol):  # type: ignore[misc]  # eventle
         """Answer for the application, and close the connection."""
         environ = {} if environ is None else environ
         request_id = environ.get("nova.request_id") or uuid.uuid4().hex
-        LOG.info("%s: refused %s: %d %s: %s", self.server.name, self.remote_addr, status, reason, hint)
+        self.server.tell_refusal(self.remote_addr, status, reason, hint)
         given, content = self.server.render_refusal(status, reason, hint, request_id)
         is_head = environ.get("REQUEST_METHOD") == "HEAD"
         connection = self.connection
@@ -413,6 +426,8 @@ class HttpProtocol(eventlet.wsgi.HttpProtocol):  # type: ignore[misc]  # eventle
 
     def _believe(self, client: proxy_protocol.ProxiedClient) -> None:
         self.remote_addr, self.remote_port = client.address, str(client.port)
+        if not self.server.admit(self, client.address):
+            raise ClientDisconnected("its address has too many connections")
         if client.tls:
             self._extra = {"wsgi.url_scheme": "https", "HTTPS": "on"}
 
@@ -431,6 +446,14 @@ class HttpProtocol(eventlet.wsgi.HttpProtocol):  # type: ignore[misc]  # eventle
         certificate = self.connection.sock.getpeercert()
         if certificate:
             self._extra["nova.tls_client_subject"] = name_subject(certificate)
+
+
+def tell_of_refusal(app: Any, environ: dict[str, Any], address: Any, status: int) -> None:
+    """Tell the filters that want to know of every request of a connection that was turned away unread."""
+    name, port = _name_peer(address)
+    peer = {"REMOTE_ADDR": name, "REMOTE_PORT": port, "nova.operation": "TurnAway"}
+    environ = {**UNPARSED, **environ, **peer, "nova.request_id": uuid.uuid4().hex}
+    _run_hooks(getattr(app, "refusal_hooks", ()), environ, Finished(status, 0, 0, 0.0, 0.0, False))
 
 
 def _name_peer(address: Any) -> tuple[str, str]:

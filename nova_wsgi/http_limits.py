@@ -20,6 +20,7 @@ class HttpLimits:
     chunk_extensions_max: int = 16 * KiB  # all chunk extensions of a body: they carry nothing, and cost parsing
 
     connections_max: int = 10_000  # an idle connection costs a few KiB and one descriptor
+    connections_per_address_max: int = 0  # 0 is no bound: behind a proxy or NAT many clients have one address
     requests_in_flight_max: int = 1000  # beyond it waiting longer helps nobody: 503 and Retry-After
     requests_per_connection_max: int = 0  # 0 is no bound; a bound spreads clients over workers again
     retry_after_s: int = 1  # what a 503 tells the client

@@ -45,7 +45,16 @@ _SINGLE = frozenset(("HTTP_HOST", "CONTENT_LENGTH", "HTTP_TRANSFER_ENCODING"))  
 # Field name as sent -> its lower-case spelling, and its environ key ("" for a name that has none). Bounded, because
 # clients choose the names; and hosts that were found to be well formed.
 _NAMES_MAX = 2048
+_NAME_CHARS_MAX = 64  # of a name that is kept
 _names: dict[str, tuple[str, str]] = {}
+# PERF: whole lines that clients send with every request -> name, key, value. Only of fields whose values repeat.
+_LINES_MAX = 1024
+_LINE_SIZE_MAX = 256
+_REPEATING = frozenset(
+    ("accept", "accept-encoding", "accept-language", "amz-sdk-request", "cache-control", "connection", "content-length",
+     "content-type", "expect", "host", "user-agent", "x-amz-user-agent")
+)  # fmt: skip
+_lines: dict[str, tuple[str, str, str]] = {}
 _HOSTS_MAX = 256
 _hosts: set[str] = set()
 
@@ -143,6 +152,7 @@ def _parse_request_line(line: str, environ: dict[str, Any]) -> str:
         version = _judge_version(line, version)
     if method not in _METHODS and not _TOKEN.fullmatch(method):
         raise BadRequest("the method is not a token")
+    environ["REQUEST_METHOD"] = method  # first: whatever else is wrong, a HEAD is answered without a body
     # RFC 9112 3.2: a target is ASCII without whitespace; a fragment never travels (RFC 3986 3.5).
     if not target.isascii() or "\t" in target or "#" in target:
         raise BadRequest("the request target has characters that must be percent-encoded")
@@ -150,7 +160,6 @@ def _parse_request_line(line: str, environ: dict[str, Any]) -> str:
         path, _, query = target.partition("?")
     else:
         path, query = _parse_other_target(method, target, environ)
-    environ["REQUEST_METHOD"] = method
     environ["RAW_PATH_INFO"] = path
     environ["PATH_INFO"] = unquote_to_bytes(path).decode("latin-1") if "%" in path else path
     environ["QUERY_STRING"] = query
@@ -185,14 +194,22 @@ def _parse_other_target(method: str, target: str, environ: dict[str, Any]) -> tu
 def _parse_fields(lines: list[str], environ: dict[str, Any]) -> dict[str, str]:
     """Put the field lines (all but the first of ``lines``) into ``environ``; return them by lower-case name."""
     headers: dict[str, str] = {}
-    names = _names
+    names, known = _names, _lines
     del lines[0]
     for line in lines:
-        name, colon, value = line.partition(":")
-        lower, key = names.get(name) or _learn_name(name)
-        if not colon:
-            raise BadRequest("a header field without a colon")
-        value = value.strip(" \t")
+        field = known.get(line)
+        if field is not None:
+            lower, key, value = field
+        else:
+            name, colon, value = line.partition(":")
+            lower, key = names.get(name) or _learn_name(name)
+            if not colon:
+                raise BadRequest("a header field without a colon")
+            value = value.strip(" \t")
+            if lower in _REPEATING and len(line) <= _LINE_SIZE_MAX:
+                if len(known) >= _LINES_MAX:  # strangers may have filled it: those that come again are soon back
+                    known.clear()
+                known[line] = lower, key, value
         if lower in headers:
             if key:
                 environ[key] = _combine(key, environ[key], value)
@@ -213,7 +230,7 @@ def _learn_name(name: str) -> tuple[str, str]:
         key = name.upper().replace("-", "_")
         if key not in ("CONTENT_TYPE", "CONTENT_LENGTH"):
             key = "HTTP_" + key
-    if len(_names) < _NAMES_MAX:
+    if len(_names) < _NAMES_MAX and len(name) <= _NAME_CHARS_MAX:
         _names[name] = name.lower(), key
     return name.lower(), key
 
@@ -236,7 +253,9 @@ def _combine(key: str, former: str, value: str) -> str:
 
 def _frame(version: str, environ: dict[str, Any]) -> Framing:
     is_1_1 = version == "HTTP/1.1"
-    _check_host(is_1_1, environ)
+    # PERF: the same host as before, in a request for a path
+    if environ.get("HTTP_HOST") not in _hosts or "nova.target_authority" in environ:
+        _check_host(is_1_1, environ)
     body_length = 0
     if "HTTP_TRANSFER_ENCODING" in environ:
         _check_transfer_encoding(is_1_1, environ)

@@ -20,7 +20,7 @@ from time import monotonic
 from typing import Any, Final
 
 from nova_wsgi.body import Body
-from nova_wsgi.connection import Connection
+from nova_wsgi.connection import JOIN_MAX, Connection
 from nova_wsgi.http_parse import VISIBLE
 from nova_wsgi.response import FileBody
 
@@ -209,8 +209,11 @@ class ResponseWriter:
             self._connection.send(head)
         elif self._length == len(data):  # PERF: the common response, without further ado
             self._left = 0
-            self.bytes_sent = len(data)
-            self._connection.send_parts((head, data))
+            self.bytes_sent = size = len(data)
+            if size <= JOIN_MAX:
+                self._connection.send(head + data)
+            else:
+                self._connection.send_parts((head, data))
         else:
             data = self._measure(data)
             self._connection.send_parts((head, data))
@@ -263,12 +266,12 @@ class ResponseWriter:
     @property
     def is_whole(self) -> bool:
         """Tell whether everything the client was promised was handed to the socket."""
-        return self._finished and not self.missing
+        return self._finished and not (self._left and self.missing)
 
     @property
     def missing(self) -> int:
         """Bytes that the Content-Length has promised and nobody sent."""
-        return 0 if self.bodiless else self._left
+        return self._left if self._left and not self.bodiless else 0
 
     # -- rendering ------------------------------------------------------------------------------------------------
 
@@ -279,8 +282,12 @@ class ResponseWriter:
             meaning = _names.get(name)
             if meaning is None:
                 meaning = _learn_name(name)
-            if meaning and not self._note(meaning, value):
-                continue
+            if meaning:
+                if meaning == _LENGTH and self._length is None and value.isdecimal() and self.status != 204:
+                    self._given |= 1 << _LENGTH  # PERF: what nearly every response has
+                    self._length = int(value)
+                elif not self._note(meaning, value):
+                    continue
             parts.append(f"{name}: {value}\r\n")
             lines += 1
         rendered = "".join(parts).encode("latin-1")

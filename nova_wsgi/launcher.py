@@ -66,6 +66,11 @@ def section() -> Section:
                 "max_requests_jitter", default=0, min=0,
                 help="Up to this many requests more, at random, so that workers are not replaced all at once.",
             ),
+            cfg.BoolOpt(
+                "core_dumps", default=False,
+                help="Leave it to the system whether a process that crashes is dumped. Without it none is: a dump holds"
+                " the secrets that were in memory, and the data.",
+            ),
         ),
     )  # fmt: skip
 

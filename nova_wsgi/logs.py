@@ -24,7 +24,6 @@ import stat
 import sys
 import time
 from collections.abc import Iterator
-from contextvars import ContextVar
 
 from oslo_config import cfg
 
@@ -43,7 +42,6 @@ LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARNI
 QUIET_LOGGERS = ("oslo_config", "stevedore", "urllib3", "botocore", "amqp", "kombu", "sqlalchemy", "asyncio")
 
 _os = green.original("os")  # the patched os.write asks the hub, and fails on what epoll cannot watch (/dev/null)
-_request_id: ContextVar[str] = ContextVar("nova_request_id", default=NO_REQUEST)
 
 
 def section() -> Section:
@@ -76,12 +74,13 @@ def section() -> Section:
 
 def bind_request_id(request_id: str) -> None:
     """Put this id into every line that the current greenthread logs from here on."""
-    _request_id.set(request_id)
+    # PERF: an attribute of the greenthread; a context variable makes a context for each request, at 3 us
+    green.current().nova_request_id = request_id
 
 
 def current_request_id() -> str:
     """The id bound in this greenthread, or ``-``."""
-    return _request_id.get()
+    return getattr(green.current(), "nova_request_id", NO_REQUEST)
 
 
 # -- lines ---------------------------------------------------------------------------------------------------------
@@ -101,7 +100,7 @@ class HumanFormatter(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         """Give the record's lines, each with the head."""
-        head = f"{self._time(record)} {self._pid} {record.levelname} {record.name} [{_request_id.get()}] "
+        head = f"{self._time(record)} {self._pid} {record.levelname} {record.name} [{current_request_id()}] "
         text = _text(record)
         if text.isprintable():
             return head + text
@@ -128,7 +127,7 @@ class JsonFormatter(HumanFormatter):
             "pid": self._pid,
             "level": record.levelname,
             "logger": record.name,
-            "request_id": _request_id.get(),
+            "request_id": current_request_id(),
             "message": record.getMessage(),
         }
         if record.exc_info:

@@ -56,6 +56,15 @@ class Calls:
         self._calls[token] = (call, time.monotonic())
         return token
 
+    def begin_request(self, environ: Environ) -> None:
+        """Note a request, until ``end_request``; of one environ one at a time."""
+        # PERF: no token, so that no closure must carry it
+        self._calls[-id(environ)] = (environ, time.monotonic())
+
+    def end_request(self, environ: Environ, _finished: object = None) -> None:
+        """The finish hook that ends it."""
+        self.end(-id(environ))
+
     def end(self, token: int) -> None:
         """Note that the call has ended; a second time does nothing."""
         self._calls.pop(token, None)

@@ -29,13 +29,14 @@ from typing import TYPE_CHECKING, Any, Final
 
 import greenlet
 
-from nova_wsgi import green
+from nova_wsgi import green, logs
 
 import eventlet.event  # isort: skip  # after green: it silences the deprecation warnings
 import eventlet.hubs  # isort: skip
 import eventlet.wsgi  # isort: skip
 
-from nova_wsgi.http import NEWCOMER_GRACE_S, Finished, HttpProtocol
+from nova_wsgi.client_network import client_network
+from nova_wsgi.http import NEWCOMER_GRACE_S, Finished, HttpProtocol, tell_of_refusal
 from nova_wsgi.http_limits import HttpLimits
 from nova_wsgi.http_write import HeaderTail
 from nova_wsgi.response import file_wrapper
@@ -54,6 +55,9 @@ STOCK_MAX: Final = 64  # greenthreads kept for the next request; each keeps a st
 BACKLOG_MAX: Final = 4096  # connections taken from the kernel when stopping
 EVICTION_LOOKS: Final = 16  # idle connections looked at for one that can be closed in favour of a new one
 COMPLAINT_PAUSE_S: Final = 10.0  # a flood of connections must not become a flood of log lines
+REFUSALS_TOLD_MAX: Final = 50  # lines in that time on single requests that were refused; the access log has them all
+HEAD_GRACE_S: Final = 1.0  # a head that takes longer gives way where connections are short
+EXPIRED_TURN: Final = 16  # connections ended before others get their turn: those of an attack are late all at once
 STARVED_PAUSE_S: Final = 0.2  # without descriptors or memory: how long not to accept
 STARVED: Final = frozenset((errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM))
 LISTENER_GONE: Final = frozenset((errno.EBADF, errno.EINVAL, errno.ENOTSOCK))
@@ -104,6 +108,7 @@ class HttpServer(eventlet.wsgi.Server):  # type: ignore[misc]  # eventlet has no
         self.requests_total = 0
         self.idle: dict[HttpProtocol, None] = {}  # nobody serves them; the longest idle first
         self.lingering: set[HttpProtocol] = set()  # answered; swallowing what their clients still send
+        self.unfinished: dict[HttpProtocol, None] = {}  # the beginning of a head has come; the earliest first
         self._protocols: dict[HttpProtocol, None] = {}
         self._proxy_networks = tuple(proxy_networks)
         self._on_request = on_request
@@ -117,6 +122,9 @@ class HttpServer(eventlet.wsgi.Server):  # type: ignore[misc]  # eventlet has no
         self._watchdog: Any = None
         self._ended: Any = None  # an event for drain(): the last connection is gone
         self._complained_at: dict[str, float] = {}
+        self._by_network: dict[str, int] = {}  # connections of each client, where they are bounded
+        self._refusals = 0  # told since, and
+        self._refusals_since = 0.0  # this moment
 
     def _make_base_environ(self, address: Any, is_tls: bool) -> dict[str, Any]:
         host, port = ("localhost", "0") if not isinstance(address, tuple) else (address[0], str(address[1]))
@@ -264,8 +272,10 @@ class HttpServer(eventlet.wsgi.Server):  # type: ignore[misc]  # eventlet has no
         try:
             sock.setblocking(False)
             eventlet.hubs.notify_opened(sock.fileno())  # the hub may remember a descriptor closed behind its back
-            if len(self._protocols) >= self.limits.connections_max and not self._make_room():
-                self._turn_away(sock)
+            if not self._has_room_for(address):
+                self._turn_away(sock, address, "too many connections from one address")
+            elif len(self._protocols) >= self.limits.connections_max and not self._make_room():
+                self._turn_away(sock, address, "too many connections")
             else:
                 self.process_request([address, sock, None])
         except Exception as error:  # noqa: BLE001  in the hub's callback: what leaves it would stop accepting for good
@@ -277,6 +287,35 @@ class HttpServer(eventlet.wsgi.Server):  # type: ignore[misc]  # eventlet has no
         """Begin to serve an accepted connection: [peer's address, socket, unused]."""
         protocol = self.protocol(conn_state, self)
         self._protocols[protocol] = None
+        address = conn_state[0]
+        if self.limits.connections_per_address_max and not self.expects_proxy_header(address):
+            self.admit(protocol, protocol.remote_addr)
+
+    def admit(self, protocol: HttpProtocol, address: str) -> bool:
+        """Count a connection for its client's address, if those are bounded; False when it is one too many."""
+        most = self.limits.connections_per_address_max
+        if not most or not address or protocol.network:
+            return True
+        protocol.network = client_network(address)
+        count = self._by_network.get(protocol.network, 0) + 1
+        self._by_network[protocol.network] = count
+        if count > most:
+            self._complain("an address has too many connections")
+        return count <= most
+
+    def _discount(self, network: str) -> None:
+        left = self._by_network[network] - 1
+        if left:
+            self._by_network[network] = left
+        else:
+            del self._by_network[network]
+
+    def _has_room_for(self, address: Any) -> bool:
+        """Whether who connects from there may have one connection more; a proxy's clients are known only later."""
+        most = self.limits.connections_per_address_max
+        if not most or not isinstance(address, tuple) or self.expects_proxy_header(address):
+            return True
+        return self._by_network.get(client_network(address[0]), 0) < most
 
     def _on_accept_failed(self, error: OSError) -> bool:
         if error.errno in STARVED:
@@ -298,18 +337,26 @@ class HttpServer(eventlet.wsgi.Server):  # type: ignore[misc]  # eventlet has no
             self._resumption = self.hub.schedule_call_global(STARVED_PAUSE_S, self._resume_accepting)
 
     def _make_room(self) -> bool:
-        """Close the connection that has waited longest for a request: one that has work goes before one that has none."""
+        """Close the connection that has waited longest for a request: one that has work goes before one that has none.
+
+        A head that comes in drops goes first: else who sends such would cost everybody else their connections.
+        """
+        slowest = next(iter(self.unfinished), None)
+        if slowest is not None and slowest.head_age_s() > HEAD_GRACE_S:
+            slowest.close()
+            return True
         for protocol in itertools.islice(self.idle, EVICTION_LOOKS):
             if not protocol.connection.has_arrived():
                 protocol.close()
                 return True
         return False
 
-    def _turn_away(self, sock: Any) -> None:
+    def _turn_away(self, sock: Any, address: Any, hint: str) -> None:
         """All connections are busy: 503, as far as it can be said without waiting."""
-        self._complain("new connections are turned away")
+        self._complain(f"new connections are turned away: {hint}")
+        green.spawn(tell_of_refusal, self.app, self.base_environ, address, 503)
         if self.tls is None:
-            given, content = self.render_refusal(503, "Service Unavailable", "too many connections", "")
+            given, content = self.render_refusal(503, "Service Unavailable", hint, "")
             lines = [
                 "HTTP/1.1 503 Service Unavailable",
                 *(f"{name}: {value}" for name, value in given),
@@ -349,12 +396,14 @@ class HttpServer(eventlet.wsgi.Server):  # type: ignore[misc]  # eventlet has no
         current = greenlet.getcurrent()
         protocol = self._unserved.popleft()  # not an argument: that would live as long as the greenthread
         while True:
-            current.gr_context = None  # context variables, the log's request id among them, end with their request
+            if current.gr_context is not None:
+                current.gr_context = None  # context variables end with their request
             protocol.greenthread = current
             try:
                 protocol.handle()
             finally:
                 protocol.greenthread = None
+                logs.bind_request_id(logs.NO_REQUEST)
             if len(self._stock) >= STOCK_MAX or self.draining:
                 return
             self._stock.append(current)
@@ -368,8 +417,11 @@ class HttpServer(eventlet.wsgi.Server):  # type: ignore[misc]  # eventlet has no
             now = monotonic()
             # PERF: ten thousand comparisons take less than a millisecond.
             late = [protocol for protocol in self._protocols if protocol.connection.deadline < now]
-            for protocol in late:
-                protocol.expire()
+            for number, protocol in enumerate(late, 1):
+                if protocol.connection.deadline < now:  # still: others have run since
+                    protocol.expire()
+                if not number % EXPIRED_TURN:
+                    green.sleep(0)
 
     # -- what protocols ask ---------------------------------------------------------------------------------------
 
@@ -388,6 +440,18 @@ class HttpServer(eventlet.wsgi.Server):  # type: ignore[misc]  # eventlet has no
         """Word a refusal: headers and body."""
         return self._render(status, reason, hint, request_id)
 
+    def tell_refusal(self, address: str, status: int, reason: str, hint: str) -> None:
+        """Log that a request was refused, unless many have been in the last seconds."""
+        now = monotonic()
+        if now - self._refusals_since > COMPLAINT_PAUSE_S:
+            untold, self._refusals = self._refusals - REFUSALS_TOLD_MAX, 0
+            self._refusals_since = now
+            if untold > 0:
+                LOG.info("%s: refused %d requests more", self.name, untold)
+        self._refusals += 1
+        if self._refusals <= REFUSALS_TOLD_MAX:
+            LOG.info("%s: refused %s: %d %s: %s", self.name, address, status, reason, hint)
+
     def count_request(self) -> None:
         """A request that reached the application has ended."""
         self.requests_total += 1
@@ -396,9 +460,13 @@ class HttpServer(eventlet.wsgi.Server):  # type: ignore[misc]  # eventlet has no
 
     def forget(self, protocol: HttpProtocol) -> None:
         """A connection is closed."""
-        self._protocols.pop(protocol, None)
+        if self._protocols.pop(protocol, self) is self:
+            return  # a second time
         self.idle.pop(protocol, None)
+        self.unfinished.pop(protocol, None)
         self.lingering.discard(protocol)
+        if protocol.network:
+            self._discount(protocol.network)
         self.notice_progress()
 
     def linger(self, protocol: HttpProtocol) -> None:

@@ -276,11 +276,12 @@ class _Gate:
 
     def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
         calls = self._calls
-        token = calls.begin(environ)
         hooks = environ.get(FINISH_HOOKS)
         if hooks is not None:
-            hooks.append(lambda _environ, _finished: calls.end(token))
+            calls.begin_request(environ)
+            hooks.append(calls.end_request)
             return self._app(environ, start_response)
+        token = calls.begin(environ)
         try:  # a server that has no hooks: what follows the call is its own business
             return self._app(environ, start_response)
         finally:

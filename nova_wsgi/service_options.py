@@ -16,17 +16,46 @@ _DEFAULTS = HttpLimits()
 
 # Bounds that an operator may have a reason to change: option -> (field of HttpLimits, help).
 _LIMITS = {
-    "http_connections_max": ("connections_max", "Connections a worker holds at once; more wait in the backlog."),
+    "http_connections_max": (
+        "connections_max",
+        "Connections a worker holds at once; for more the longest idle are closed, and when none is idle they are answered 503.",
+    ),
+    "http_connections_per_address_max": (
+        "connections_per_address_max",
+        "Connections a worker holds of one client address, or of one IPv6 /64; more are answered 503. 0 is no bound.",
+    ),
     "http_requests_max": ("requests_in_flight_max", "Requests a worker works on at once; more are answered 503."),
     "http_requests_per_connection": (
         "requests_per_connection_max",
         "Requests after which a connection is closed, to spread clients over the workers; 0 is no bound.",
+    ),
+    "http_request_line_max": ("request_line_max", "Bytes of a request line; longer ones are answered 414."),
+    "http_header_count_max": (
+        "header_count_max",
+        "Header fields of a request; more are answered 431. So are trailers.",
+    ),
+    "http_header_size_max": ("header_size_max", "Bytes of one header field; longer ones are answered 431."),
+    "http_headers_total_max": (
+        "headers_total_max",
+        "Bytes of a request's header block, its request line included; longer ones are answered 431.",
+    ),
+    "http_chunk_extensions_max": (
+        "chunk_extensions_max",
+        "Bytes of all chunk extensions of a body, which mean nothing; more are answered 400.",
+    ),
+    "http_handshake_timeout_s": (
+        "handshake_timeout_s",
+        "Seconds a client has for the PROXY header and the TLS handshake together.",
     ),
     "http_header_timeout_s": ("header_timeout_s", "Seconds a client has to send a request's header block."),
     "http_body_idle_timeout_s": ("body_idle_timeout_s", "Seconds a request's body may pause."),
     "http_body_min_rate": ("body_min_rate_bytes", "Bytes a second below which a body or its reader is given up."),
     "http_keepalive_timeout_s": ("keepalive_timeout_s", "Seconds an idle connection is kept for a next request."),
     "http_write_timeout_s": ("write_timeout_s", "Seconds a client may pause in reading a response."),
+    "http_linger_timeout_s": (
+        "linger_timeout_s",
+        "Seconds for which what a refused client still sends is thrown away, so that it gets to read the answer.",
+    ),
 }
 
 

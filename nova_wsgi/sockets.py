@@ -22,6 +22,7 @@ from typing import Any
 
 from nova_wsgi import green
 from nova_wsgi.errors import ConfigError
+from nova_wsgi.private_files import check_private
 
 _blocking = green.original("socket")  # names are looked up before the fork: no native thread may start for it
 
@@ -79,13 +80,17 @@ class TlsFiles:
     def context(self) -> ssl.SSLContext:
         """Read the files into a server context: TLS 1.2 or later (RFC 8996 retires what is older).
 
-        Raises ConfigError that names the file.
+        Raises ConfigError that names the file; for a key that others may read, too.
         """
         for path in (self.cert_file, self.key_file, self.client_ca_file):
             if path is not None:
                 _check_readable(path)
+        key_file = self.key_file or self.cert_file
+        check_private(key_file, os.stat(key_file), what="TLS key")
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.minimum_version = ssl.TLSVersion.TLSv1_2
+        # A client that asks for one handshake after another on a connection would make the server compute for it alone.
+        context.options |= ssl.OP_NO_RENEGOTIATION
         context.set_alpn_protocols(["http/1.1"])
         try:
             context.load_cert_chain(self.cert_file, self.key_file)

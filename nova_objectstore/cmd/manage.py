@@ -49,7 +49,7 @@ from nova_objectstore.assembly_integrity import (  # noqa: E402
 )
 from nova_objectstore.config import manage_sections  # noqa: E402
 from nova_objectstore.domain.accounts import Accounts  # noqa: E402
-from nova_objectstore.errors import StoreError  # noqa: E402
+from nova_objectstore.errors import SchemaTooNew, StoreError  # noqa: E402
 from nova_objectstore.iam.directory import Directory  # noqa: E402
 from nova_objectstore.iam.policies import Policies  # noqa: E402
 from nova_objectstore.images.keys import CloudKeys  # noqa: E402
@@ -71,6 +71,7 @@ from nova_objectstore.manager import WorkerHints, read_settings  # noqa: E402
 from nova_objectstore.state_directory import make_state_directory  # noqa: E402
 from nova_objectstore.version import VERSION  # noqa: E402
 from nova_wsgi import config  # noqa: E402
+from nova_wsgi.core_dumps import forbid_core_dumps  # noqa: E402
 from nova_wsgi.errors import ConfigError, NovaError  # noqa: E402
 from nova_wsgi.registry.services import open_services  # noqa: E402
 
@@ -100,6 +101,9 @@ def run(
         return status
     except ConfigError as error:
         print(f"{PROGRAM}: {error}", file=err)
+        return EXIT_USAGE
+    except SchemaTooNew as error:  # as of the services: this release cannot work with this state directory
+        print(f"{PROGRAM}: {describe(error)}", file=err)
         return EXIT_USAGE
     except StoreError as error:
         print(f"{PROGRAM}: {describe(error)}", file=err)
@@ -226,6 +230,7 @@ def _make_directory(settings: Settings) -> None:
 
 def main() -> None:
     """Run the program and exit with its status."""
+    forbid_core_dumps()
     logging.getLogger().addHandler(logging.NullHandler())  # what fails is told by the command, in one line
     sys.exit(run(sys.argv[1:]))
 

@@ -213,6 +213,7 @@ def parse_object(content: bytes, what: str) -> Mapping[str, Any]:
     """A JSON object whose names are there once. Raises BadJws, whose message begins with ``what``."""
     try:
         value = json.loads(content.decode(), object_pairs_hook=_unique)  # UTF-8, and no other that JSON once could be
+        json.dumps(value, ensure_ascii=False).encode()  # no lone surrogates: no database can be asked for one
     except (ValueError, RecursionError):
         raise BadJws(f"{what} is not JSON.") from None
     if not isinstance(value, dict):

@@ -38,6 +38,8 @@ from nova_wsgi.errors import ConfigError
 KEYRING_NAME = "keyring"
 STORE_KEY = "nova/sse-s3"  # what SSE-S3 seals under: made at its first use, and nobody's to name
 SESSIONS_KEY = "nova/sts"  # what session tokens are sealed under, the same; while it is disabled there are no sessions
+ACCESS_KEYS_KEY = "nova/access-keys"  # what secret keys in the database are sealed under, the same
+_INDISPENSABLE = {STORE_KEY: "no object of SSE-S3 could be read", ACCESS_KEYS_KEY: "nobody could sign a request"}
 _LOCK_NAME = ".keyring.lock"
 _FORM = 1
 _FILE_BYTES_MAX = 64 * 1024 * 1024  # 200,000 versions of keys
@@ -197,8 +199,8 @@ class Keyring:
 
     def set_enabled(self, key_id: str, enabled: bool) -> StoredKey:
         """Let a key be used, or neither seal nor open any more. Raises NoSuchKmsKey, InvalidRequest. Blocking."""
-        if key_id == STORE_KEY and not enabled:
-            raise InvalidRequest(f"{STORE_KEY} is the store's own key: without it no object of SSE-S3 could be read")
+        if key_id in _INDISPENSABLE and not enabled:
+            raise InvalidRequest(f"{key_id} is the store's own key: without it {_INDISPENSABLE[key_id]}")
         with self._turn() as keys:
             keys[key_id] = _existing(keys, key_id)._replace(enabled=enabled)
         return self.find(key_id)

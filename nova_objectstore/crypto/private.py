@@ -72,8 +72,8 @@ def _publish(path: Path, content: bytes, *, replace: bool, modified_ns: int | No
 def _write(staged: Path, content: bytes, modified_ns: int | None) -> None:
     fd = os.open(staged, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
     with open(fd, "wb") as file:
-        if os.geteuid() == 0:  # an administrator's command must not take the store's own file from it
-            owner = os.stat(staged.parent)
+        owner = os.stat(staged.parent)
+        if os.geteuid() == 0 != owner.st_uid:  # an administrator's command must not take the store's own file from it
             os.fchown(fd, owner.st_uid, owner.st_gid)
         file.write(content)
         file.flush()

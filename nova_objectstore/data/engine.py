@@ -11,6 +11,8 @@ Laws, for every engine (``tests/nova_objectstore/data`` runs one conformance sui
 - What is in quarantine is kept and counts as there, but opening or copying it raises ``DataCorrupt``.
 - A ref that was committed stays *unsettled* until ``settle``: the caller settles it when the metadata that names it is
   committed. What dead processes left unsettled is told by ``list_unsettled``, for the caller to keep or delete.
+- A ref is *doubtful* when a caller says so, for it could not learn whether the metadata names it, and when the engine could
+  not remove something of it. It stays so until it is settled.
 - Calls marked *blocking* belong in a native thread (``green.run_native``): they touch the disk and may wait for it.
 - Failures are ``errors.StorageFull``, ``errors.StorageFailed``, ``errors.DataMissing``, ``errors.DataCorrupt``.
 """
@@ -82,6 +84,9 @@ class DataEngine(Protocol):
     def delete(self, ref: str) -> None:
         """Remove data; readers that have it open go on. Nothing when it is gone already. Blocking."""
 
+    def sync_deletions(self) -> None:
+        """Make what this process has deleted durable: until then a power failure may bring settled data back. Blocking."""
+
     def quarantine(self, ref: str) -> bool:
         """Keep the data from being read, durably, until ``release`` or ``delete``; whether they are there. Blocking."""
 
@@ -90,6 +95,12 @@ class DataEngine(Protocol):
 
     def settle(self, refs: Sequence[str]) -> None:
         """The metadata that names ``refs`` is committed. Cheap; losing it in a crash costs only a check at the next start."""
+
+    def doubt(self, refs: Sequence[str]) -> None:
+        """Whether the metadata names ``refs`` could not be learnt: ``list_doubtful`` tells them until they are settled."""
+
+    def list_doubtful(self) -> Sequence[str]:
+        """The doubtful refs of this process."""
 
     def list_settled(self) -> Iterable[Committed]:
         """All data but those that are unsettled when it comes to them: whatever it tells had been settled, or was given up.

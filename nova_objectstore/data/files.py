@@ -14,7 +14,8 @@ Laws:
 - ``sync="never"`` leaves out every sync: a killed process still loses nothing, a power failure loses what the
   operating system had not written yet (seconds), acknowledged or not, and may leave files empty or short.
 
-Removals are not synced: after a power failure a deleted file may be back, unnamed by any metadata.
+A removal is durable after ``sync_deletions``, which the collector calls before the metadata forgets what it removed; that of
+something unsettled, before its staging entry is removed. So no power failure brings back a file that nobody would find.
 """
 
 from __future__ import annotations
@@ -59,6 +60,8 @@ class FilesEngine:
         self._root = os.path.abspath(root)
         self._staging = Staging(f"{self._root}/{STAGING_DIRECTORY}", self._fs, sync_directory=self._sync_directory)
         self._directories: set[str] = set()  # fan-out directories whose entry in root is on the disk
+        self._doubtful: set[str] = set()
+        self._deleted_from: set[str] = set()  # directories whose removals a power failure may undo
 
     # -- life --------------------------------------------------------------------------------------------------------
 
@@ -159,18 +162,35 @@ class FilesEngine:
         if not is_ref(ref):  # never one of ours
             return
         try:
-            self._unlink(ref)
+            is_staged = self._staging.has(ref)
+            directory = self._unlink(ref)
+            if is_staged:  # nobody would find the file if it came back and its entry did not
+                self._sync_directory(directory)
         except OSError as error:
+            self._doubtful.add(ref)
             raise storage_error(error) from error
-        self._staging.remove(ref)
+        self._deleted_from.add(directory)
+        self._unstage(ref)
 
-    def _unlink(self, ref: str) -> None:
-        """Remove committed bytes, wherever they are; nothing when they are gone. Raises OSError."""
-        try:
-            self._fs.unlink(self._final(ref))
-        except FileNotFoundError:
+    def _unlink(self, ref: str) -> str:
+        """Remove committed bytes, wherever they are, and answer from where; nothing when gone. Raises OSError."""
+        for path in (self._final(ref), self._quarantined(ref)):
             with contextlib.suppress(FileNotFoundError):
-                self._fs.unlink(self._quarantined(ref))
+                self._fs.unlink(path)
+                return os.path.dirname(path)
+        return os.path.dirname(self._final(ref))  # a process that died may have removed it, and not synced that
+
+    def sync_deletions(self) -> None:
+        """One sync for each directory that something was deleted from. Raises StorageFailed. Blocking."""
+        while self._deleted_from:
+            directory = self._deleted_from.pop()
+            try:
+                self._sync_directory(directory)
+            except FileNotFoundError:  # somebody tidied empty directories away
+                continue
+            except OSError as error:
+                self._deleted_from.add(directory)
+                raise storage_error(error) from error
 
     def quarantine(self, ref: str) -> bool:
         """Move committed bytes aside; whether they are there. Raises StorageFull, StorageFailed. Blocking."""
@@ -239,7 +259,22 @@ class FilesEngine:
     def settle(self, refs: Sequence[str]) -> None:
         """Forget the staging entries of ``refs``: one ``unlink`` each. Never raises."""
         for ref in filter(is_ref, refs):
-            self._staging.remove(ref)
+            self._unstage(ref)
+
+    def doubt(self, refs: Sequence[str]) -> None:
+        """Tell ``refs`` by ``list_doubtful``, until they are settled or deleted."""
+        self._doubtful.update(refs)
+
+    def list_doubtful(self) -> Sequence[str]:
+        """What was doubted, and whatever the system refused to remove a part of."""
+        return list(self._doubtful)
+
+    def _unstage(self, ref: str) -> None:
+        """Forget a staging entry; one that the system refuses to remove makes the ref doubtful. Never raises."""
+        if self._staging.remove(ref):
+            self._doubtful.discard(ref)
+        else:
+            self._doubtful.add(ref)
 
     def list_unsettled(self) -> Iterator[str]:
         """What dead processes of this host committed and did not settle; the caller settles or deletes each.
@@ -276,12 +311,16 @@ class FilesEngine:
     def _withdraw(self, ref: str) -> None:
         """Remove whatever there is of a ref whose commit failed. Never raises.
 
-        While the final name cannot be removed the staging entry stays, to be found when this process is dead.
+        While the final name cannot be removed the staging entry stays, and the ref is doubtful; should this process die,
+        the entry is found.
         """
-        with contextlib.suppress(OSError):
+        try:
             with contextlib.suppress(FileNotFoundError):
                 self._fs.unlink(self._final(ref))
-            self._staging.remove(ref)
+        except OSError:
+            self._doubtful.add(ref)
+        else:
+            self._unstage(ref)
 
     def _fan_out(self, ref: str) -> str:
         directory = f"{self._root}/{ref[:FAN_OUT_CHARS]}"

@@ -80,16 +80,27 @@ class Staging:
         """Give what is staged as ``ref`` its whole ref. Raises OSError."""
         self._fs.rename(self.path(ref), self.path(name))
 
-    def remove(self, ref: str) -> None:
-        """Remove a ref's entry, ours or an adopted one; a directory adopted for it goes with its last. Never raises.
+    def remove(self, ref: str) -> bool:
+        """Remove a ref's entry, ours or an adopted one; whether it is gone. A directory adopted for it goes with its last.
 
-        An entry that the system refuses to remove is found again when we are dead.
+        Never raises. An entry that the system refuses to remove stays ours, and is found again when we are dead.
         """
-        owner = self._adopted.pop(ref, self._owner)
-        with contextlib.suppress(OSError):
+        owner = self._adopted.get(ref, self._owner)
+        try:
             self._fs.unlink(f"{self._directory(owner)}/{ref}")
+        except FileNotFoundError:
+            pass
+        except OSError:
+            return False
+        self._adopted.pop(ref, None)
         if owner != self._owner:
             self._drop(owner)
+        return True
+
+    def has(self, ref: str) -> bool:
+        """Whether a ref has an entry, of ours or an adopted one. Raises OSError."""
+        owner = self._adopted.get(ref, self._owner)
+        return bool(owner) and self._fs.exists(f"{self._directory(owner)}/{ref}")
 
     def list_staged(self) -> set[str]:
         """What any process, alive or dead, has not settled. Raises OSError."""

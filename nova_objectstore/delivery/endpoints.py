@@ -40,8 +40,12 @@ class Endpoint(NamedTuple):
 
     @property
     def shown(self) -> str:
-        """The URL for people: without the password."""
-        return self.url.replace(f":{self.password}@", ":***@") if self.password else self.url
+        """The URL for people and logs: without the password, and without a query, which may be one."""
+        parts = urlsplit(self.url)
+        credentials, at, place = parts.netloc.rpartition("@")
+        user, colon, _ = credentials.partition(":")
+        netloc = f"{user}{':***' if colon else ''}{at}{place}"
+        return f"{parts.scheme}://{netloc}{parts.path}{'?***' if parts.query else ''}"
 
 
 def read_endpoint(url: str, *, schemes: Sequence[str]) -> Endpoint:
@@ -66,6 +70,14 @@ def read_endpoint(url: str, *, schemes: Sequence[str]) -> Endpoint:
         unquote(parts.password or ""),
         url,
     )
+
+
+def obscure(url: str) -> str:
+    """An endpoint's URL as it is answered: with ``****`` for its password, as SNS answers it."""
+    parts = urlsplit(url)
+    credentials, at, place = parts.netloc.rpartition("@")
+    user, colon, _ = credentials.partition(":")
+    return parts._replace(netloc=f"{user}:****{at}{place}").geturl() if colon else url
 
 
 class Networks:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
+from nova_objectstore.delivery.endpoints import obscure
 from nova_objectstore.delivery.errors import (
     InvalidSubscriptionToken,
     InvalidTopicParameter,
@@ -15,6 +16,7 @@ from nova_objectstore.delivery.limits import PAGE_MAX
 from nova_objectstore.delivery.messages import API_VERSION, BASE_URL, RAW_DELIVERY, is_push
 from nova_objectstore.delivery.ports import Subscription, Topic
 from nova_objectstore.delivery.topics import (
+    PUSH_ENDPOINT,
     Message,
     Topics,
     check_subscription_attributes,
@@ -78,6 +80,7 @@ class TopicController:
             {
                 "DisplayName": "",
                 **topic.attributes,
+                **({PUSH_ENDPOINT: obscure(url)} if (url := topic.attributes.get(PUSH_ENDPOINT)) else {}),
                 "TopicArn": topic.arn,
                 "Owner": topic.owner_id,
                 "Policy": policy_text(topic),
@@ -194,7 +197,7 @@ class TopicController:
                 "TopicArn": found.topic_arn,
                 "Owner": found.owner_id,
                 "Protocol": found.protocol,
-                "Endpoint": found.endpoint,
+                "Endpoint": obscure(found.endpoint),
                 "PendingConfirmation": "true" if found.token else "false",
                 "ConfirmationWasAuthenticated": found.attributes.get(AUTHENTICATED, "false"),
                 RAW_DELIVERY: found.attributes.get(RAW_DELIVERY, "false"),
@@ -249,7 +252,7 @@ def _member(subscription: Subscription) -> str:
             element("SubscriptionArn", "PendingConfirmation" if subscription.token else subscription.arn),
             element("Owner", subscription.owner_id),
             element("Protocol", subscription.protocol),
-            element("Endpoint", subscription.endpoint),
+            element("Endpoint", obscure(subscription.endpoint)),
             element("TopicArn", subscription.topic_arn),
         )
     )

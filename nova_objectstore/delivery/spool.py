@@ -20,7 +20,6 @@ import fcntl
 import hashlib
 import json
 import logging
-import os
 import secrets
 import time
 from collections import OrderedDict
@@ -31,7 +30,10 @@ from typing import NamedTuple
 
 from nova_objectstore.delivery.limits import SPOOL_FILE_BYTES_MAX, SPOOL_FILES_MAX, SPOOL_OPEN_MAX
 from nova_objectstore.domain.access_logging import KeyFormat, LogTarget, Source
+from nova_wsgi import green
 
+# The job's native thread takes files: the patched os.open would give that thread a hub, with a descriptor of its own.
+os = green.original("os")
 LOG = logging.getLogger(__name__)
 
 DIRECTORY = "access-logs"  # in the state directory
@@ -90,6 +92,10 @@ class Spool:
         self._now_us = now_us
         self._open: OrderedDict[Group, _Open] = OrderedDict()
         self._complained_s = -COMPLAINT_SPACING_S
+        self._is_closed = False
+        self.set_aside: list[
+            str
+        ] = []  # what take() found to be no spool file: its caller may log, a native thread may not
         self.dropped = 0  # records, since the process began
 
     # -- writing -------------------------------------------------------------------------------------------------------
@@ -106,6 +112,8 @@ class Spool:
             if now_s - self._complained_s >= COMPLAINT_SPACING_S:
                 self._complained_s = now_s
                 LOG.warning("access records are dropped, %d until now: %s", self.dropped, error)
+        if self._is_closed:  # the record of a request that ended after its service
+            self.close()
 
     def _append(self, group: Group, line: bytes) -> None:
         path = self._path(group)
@@ -152,7 +160,8 @@ class Spool:
         return json.dumps([self._now_us(), target, *group[1:]]).encode() + b"\n"
 
     def close(self) -> None:
-        """Close the files. Idempotent."""
+        """Close the files; what is written afterwards all the same keeps none open. Idempotent."""
+        self._is_closed = True
         while self._open:
             os.close(self._open.popitem()[1].fd)
 
@@ -185,7 +194,7 @@ class Spool:
                 if begun_us < begun_before_us and _is_at(path, os.fstat(fd).st_ino):
                     self._seal(path)
         except ValueError as error:
-            LOG.error("%s is no spool file, and set aside: %s", path, error)
+            self.set_aside.append(f"{path}: {error}")
             path.rename(path.with_suffix(".bad"))
         finally:
             os.close(fd)
@@ -222,6 +231,6 @@ def _locked(fd: int) -> Iterator[None]:
 
 def _is_at(path: Path, inode: int) -> bool:
     try:
-        return os.stat(path).st_ino == inode
+        return int(os.stat(path).st_ino) == inode
     except FileNotFoundError:
         return False

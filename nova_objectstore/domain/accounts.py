@@ -38,6 +38,9 @@ class KeyPair(NamedTuple):
     access_key: str
     secret_key: str
 
+    def __repr__(self) -> str:
+        return f"KeyPair({self.access_key!r})"
+
 
 def new_key_pair() -> KeyPair:
     """A random pair that looks like AWS's: ``AKIA`` and 16 characters of base 32, and a secret of 40."""

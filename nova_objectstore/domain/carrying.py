@@ -58,10 +58,14 @@ class Carrier:
         """The metadata names them now."""
         self._data.settle([content.ref for content in contents])
 
+    def doubt(self, contents: Sequence[Content]) -> None:
+        """Whether the metadata names them could not be learnt."""
+        self._data.doubt([content.ref for content in contents])
+
     def discard(self, contents: Sequence[Content]) -> None:
         """No version will ever name them."""
         for content in contents:
-            with contextlib.suppress(StoreError):  # it stays unsettled: the next start finds that nothing names it
+            with contextlib.suppress(StoreError):  # it is doubtful then: the collector finds that nothing names it
                 green.run_native(self._data.delete, content.ref)
 
 

@@ -22,12 +22,14 @@ class Commits:
     def commit(self, content: Content, verb: Callable[[], T]) -> T:
         """Run ``verb``; settle the data when it succeeded, delete it when it was refused.
 
-        After an EngineError the outcome is unknown (the database may have committed and then gone): the data stays
-        unsettled, and the next start asks the metadata whether it is named.
+        After an EngineError the outcome is unknown (the database may have committed and then gone): the data is doubtful,
+        and the collector asks the metadata whether it is named.
         """
         try:
             result = verb()
         except EngineError:
+            if content.kind is ContentKind.DATA:
+                self._data.doubt([content.ref])
             raise
         except StoreError:
             self.discard(content)

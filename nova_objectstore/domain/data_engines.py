@@ -76,6 +76,11 @@ class DataEngines:
         """Remove data. Nothing when it is gone already. Blocking."""
         self._of(ref).delete(ref)
 
+    def sync_deletions(self) -> None:
+        """Make what this process has deleted durable, in every engine. Blocking."""
+        for engine in (self._default, *self._named.values()):
+            engine.sync_deletions()
+
     def quarantine(self, ref: str) -> bool:
         """Keep the data from being read; whether they are there. Blocking."""
         return self._of(ref).quarantine(ref)
@@ -92,6 +97,15 @@ class DataEngines:
         for name, own in by_name.items():
             if name == DEFAULT or name in self._named:  # what nobody knows can wait for the next start
                 self.at(name).settle(own)
+
+    def doubt(self, refs: Sequence[str]) -> None:
+        """Whether the metadata names ``refs`` could not be learnt."""
+        for ref in refs:
+            self._of(ref).doubt([ref])
+
+    def list_doubtful(self) -> Sequence[str]:
+        """The doubtful refs of this process, in every engine."""
+        return [ref for engine in (self._default, *self._named.values()) for ref in engine.list_doubtful()]
 
     def list_settled(self) -> Iterator[Committed]:
         """All data that lie in any of the engines. Blocking."""
@@ -140,6 +154,10 @@ class NamedEngine:
         """Remove data. Blocking."""
         self._engine.delete(self._own(ref))
 
+    def sync_deletions(self) -> None:
+        """See the port. Blocking."""
+        self._engine.sync_deletions()
+
     def quarantine(self, ref: str) -> bool:
         """Keep the data from being read; whether they are there. Blocking."""
         return self._engine.quarantine(self._own(ref))
@@ -151,6 +169,14 @@ class NamedEngine:
     def settle(self, refs: Sequence[str]) -> None:
         """The metadata that names ``refs`` is committed."""
         self._engine.settle([self._own(ref) for ref in refs])
+
+    def doubt(self, refs: Sequence[str]) -> None:
+        """See the port."""
+        self._engine.doubt([self._own(ref) for ref in refs])
+
+    def list_doubtful(self) -> Sequence[str]:
+        """See the port."""
+        return [self._prefix + ref for ref in self._engine.list_doubtful()]
 
     def list_settled(self) -> Iterator[Committed]:
         """All data that lie in the engine. Blocking."""

@@ -58,7 +58,8 @@ class Mover:
             raise
         try:
             moved = None if move is None else self._store.move_version(move, now_us=self._now_us(), announce=announce)
-        except EngineError:  # it may have happened: what was carried stays unsettled, and the next start asks
+        except EngineError:  # it may have happened
+            self._carrier.doubt(carried)
             raise
         except StoreError:
             self._carrier.discard(carried)

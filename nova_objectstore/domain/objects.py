@@ -110,7 +110,9 @@ class Objects(Writing):
         NoSuchKmsKey, KmsKeyDisabled, AccessDenied (see ``Encryption.protect``), InvalidStorageClass.
         """
         place = self._classes.find(spec.storage_class)
-        spec = spec._replace(lock=self._retention.lock_for(bucket, spec.lock))
+        lock = self._retention.lock_for(bucket, spec.lock)
+        if lock is not spec.lock:
+            spec = spec._replace(lock=lock)
         if condition is not UNCONDITIONAL:
             self._refuse_early(bucket, spec.key, condition)
         protection = self._encryption.protect(bucket, spec.encryption)

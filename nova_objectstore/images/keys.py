@@ -33,6 +33,7 @@ from cryptography.hazmat.primitives.serialization import (
 from cryptography.x509.oid import NameOID
 
 from nova_wsgi.errors import ConfigError
+from nova_wsgi.private_files import check_private
 
 KEY_NAME = "cloud-key.pem"
 CERTIFICATE_NAME = "cloud-cert.pem"
@@ -65,7 +66,7 @@ def open_cloud_keys(
     Raises ConfigError for files that cannot be read or are no RSA key. Blocking: making a key takes 0.1 s or so.
     """
     if key_file is not None:
-        private_key = _load_key(key_file)
+        private_key = _load_own_key(key_file)
         if certificate_file is None:
             return CloudKeys(private_key, make_certificate(private_key))
         return _checked(private_key, certificate_file)
@@ -74,7 +75,7 @@ def open_cloud_keys(
         key_path, certificate_path = directory / KEY_NAME, directory / CERTIFICATE_NAME
         if not key_path.exists():
             _publish(key_path, _new_key_pem(), mode=0o600)
-        private_key = _load_key(key_path)
+        private_key = _load_own_key(key_path)
         if not certificate_path.exists():
             _publish(certificate_path, make_certificate(private_key), mode=0o644)
     except OSError as error:
@@ -130,6 +131,15 @@ def _read(path: Path) -> bytes:
         return path.read_bytes()
     except OSError as error:
         raise ConfigError(f"{path}: {error.strerror}") from error
+
+
+def _load_own_key(path: Path) -> RSAPrivateKey:
+    """The store's own key, which nobody else may read."""
+    try:
+        check_private(path, path.stat(), what="the cloud's key")
+    except OSError as error:
+        raise ConfigError(f"{path}: {error.strerror}") from error
+    return _load_key(path)
 
 
 def _load_key(path: Path) -> RSAPrivateKey:

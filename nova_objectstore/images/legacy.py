@@ -11,18 +11,21 @@ Laws:
   it overwrote files in place, and a hard link shares their bytes.
 - It can be run again: what was taken in and has not changed costs a look; what changed is taken in anew. An object that
   somebody else put under the key is left alone, and told of.
-- One file's trouble is told and does not end the rest. Symbolic links are not followed.
+- One file's trouble is told and does not end the rest. Symbolic links are not followed, nor pipes waited for, even where
+  somebody exchanges files while they are taken in: what is read, and linked, is the file that was opened from the root down.
 """
 
 from __future__ import annotations
 
 import contextlib
+import io
 import json
+import os
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, NamedTuple, ParamSpec, Protocol, TypeVar
+from typing import Any, BinaryIO, NamedTuple, ParamSpec, Protocol, TypeVar
 
 from nova_objectstore.data.engine import DataEngine
 from nova_objectstore.domain.buckets import Buckets
@@ -37,11 +40,13 @@ from nova_objectstore.images.legacy_scan import (
     scan_buckets,
     scan_images,
     scan_objects,
+    stamp_of,
     unreadable,
 )
 from nova_objectstore.images.local_files import FileFacts, digest_file
 from nova_objectstore.images.ports import LIVING, Image, ImageState, ImageStore, ImageType
 from nova_objectstore.images.registry import check_image_id, check_text
+from nova_objectstore.images.rooted_files import open_below
 from nova_objectstore.limits import INLINE_SIZE_MAX, KEY_BYTES_MAX, KiB
 from nova_objectstore.meta.engine import MetadataEngine
 from nova_objectstore.types import Bucket, Content, ContentKind, NewVersion, Version, WriteCondition
@@ -50,6 +55,8 @@ from nova_wsgi import green
 JSON_BYTES_MAX = 64 * KiB  # bucket.json has 30 bytes, info.json some 400
 STAMP = "legacy"  # the fact of a version that says which state of which file it was made from
 HEADERS = {"Content-Type": "binary/octet-stream"}  # the old store kept no types; this is S3's for none
+
+CHANGED = "It changed while it was read: the old store must be stopped."
 
 _architecture = re.compile(r"[A-Za-z0-9_]{1,16}").fullmatch
 
@@ -210,7 +217,7 @@ class LegacyImport:
                 self._try(file.path, self._take_object, bucket, file)
 
     def _open_bucket(self, found: FoundBucket) -> Bucket:
-        owner_id = self._owner(_read_json(found.description).get("ownerId"))
+        owner_id = self._owner(_read_json(found.description, found.description.parent).get("ownerId"))
         try:
             bucket = self._buckets.find(found.name)
         except NoSuchBucket:
@@ -246,7 +253,7 @@ class LegacyImport:
             key=found.name,
             size=facts.size,
             etag=facts.etag,
-            modified_us=found.path.lstat().st_mtime_ns // 1000,
+            modified_us=found.modified_us,
             owner_id=bucket.owner_id,
             content=content,
             headers=HEADERS,
@@ -265,7 +272,7 @@ class LegacyImport:
     # -- images ------------------------------------------------------------------------------------------------------
 
     def _take_image(self, found: Found) -> None:
-        info = _read_json(found.path.with_name("info.json"))
+        info = _read_json(found.path.with_name("info.json"), found.root)
         image = self._read_image(found.name, info)
         with contextlib.suppress(NoSuchImage):
             if self._images.get_image(image.image_id).state in LIVING:
@@ -313,35 +320,50 @@ class LegacyImport:
 
     def _take_file(self, file: Found, inline_size_max: int) -> tuple[Content, FileFacts]:
         """The file's bytes in the store, unsettled. Raises Trouble when it changed meanwhile."""
-        if file.size <= inline_size_max:
-            body = file.path.read_bytes()
-            facts = green.run_native(digest_file, file.path)
-            content = Content(ContentKind.INLINE, inline=body)
-            self._report.copied += 1
-        else:
-            ref = green.run_native(self._adopt, file.path) if self._adopt is not None else None
-            content, facts = self._link(ref, file) if ref is not None else self._copy(file)
-        again = look(file.name, file.path)
+        with _open(file.path, file.root) as opened:
+            if stamp_of(os.fstat(opened.fileno())) != file.stamp:
+                raise Trouble(CHANGED)
+            content, facts = self._take_opened(file, opened, inline_size_max)
+        again = look(file.name, file.path, file.root)
         if again != file or facts.size != file.size:
             self._commits.discard(content)
-            raise Trouble("It changed while it was read: the old store must be stopped.")
+            raise Trouble(CHANGED)
         self._report.size += file.size
         return content, facts
 
-    def _link(self, ref: str, file: Found) -> tuple[Content, FileFacts]:
+    def _take_opened(self, file: Found, opened: BinaryIO, inline_size_max: int) -> tuple[Content, FileFacts]:
+        if file.size <= inline_size_max:
+            body = opened.read(file.size + 1)
+            self._report.copied += 1
+            return Content(ContentKind.INLINE, inline=body), digest_file(io.BytesIO(body))
+        ref = green.run_native(self._adopt, file.path) if self._adopt is not None else None
+        return self._link(ref, opened) if ref is not None else self._copy(file, opened)
+
+    def _link(self, ref: str, opened: BinaryIO) -> tuple[Content, FileFacts]:
         content = Content(ContentKind.DATA, ref)
         try:
-            facts = green.run_native(digest_file, file.path)
-        except OSError:
+            if not green.run_native(self._is_linked, ref, opened):
+                raise Trouble(CHANGED)
+            facts = green.run_native(digest_file, opened)
+        except (OSError, Trouble, StoreError):
             self._commits.discard(content)
             raise
         self._report.linked += 1
         return content, facts
 
-    def _copy(self, file: Found) -> tuple[Content, FileFacts]:
+    def _is_linked(self, ref: str, opened: BinaryIO) -> bool:
+        """Whether the link leads to the file that is open: the way to its name may have been exchanged."""
+        reader = self._data.open(ref)
+        try:
+            fd = reader.fileno()
+            return fd is not None and os.path.samestat(os.fstat(fd), os.fstat(opened.fileno()))
+        finally:
+            reader.close()
+
+    def _copy(self, file: Found, opened: BinaryIO) -> tuple[Content, FileFacts]:
         writer = green.run_native(self._data.create, file.size)
         try:
-            facts = green.run_native(digest_file, file.path, writer)
+            facts = green.run_native(digest_file, opened, writer)
             ref = green.run_native(writer.commit)
         except BaseException:  # an interrupt too: half a file is of no use
             green.run_native(writer.abort)
@@ -374,8 +396,12 @@ def _check_key(key: str) -> None:
         raise Trouble(f"Its key would have more than {KEY_BYTES_MAX} bytes.")
 
 
-def _read_json(path: Path) -> dict[str, Any]:
-    with path.open("rb") as file:
+def _open(path: Path, root: Path) -> BinaryIO:
+    return open_below(root, path.relative_to(root))
+
+
+def _read_json(path: Path, root: Path) -> dict[str, Any]:
+    with _open(path, root) as file:
         body = file.read(JSON_BYTES_MAX + 1)
     try:
         if len(body) > JSON_BYTES_MAX:

@@ -23,12 +23,21 @@ class Problem(NamedTuple):
 
 
 class Found(NamedTuple):
-    """A regular file as it was found. ``name`` is the object's key or the image's id; ``stamp`` tells one state of it."""
+    """A regular file as it was found. ``name`` is the object's key or the image's id; ``stamp`` tells one state of it.
+
+    ``root`` is the directory that was given, below which nobody's links are followed.
+    """
 
     name: str
     path: Path
     size: int
     stamp: str
+    root: Path
+
+    @property
+    def modified_us(self) -> int:
+        """When it was written last."""
+        return int(self.stamp.rpartition(":")[2]) // 1000
 
 
 class FoundBucket(NamedTuple):
@@ -39,7 +48,12 @@ class FoundBucket(NamedTuple):
     description: Path
 
 
-def look(name: str, path: Path) -> Found | Problem:
+def stamp_of(facts: os.stat_result) -> str:
+    """What tells one state of a file from another."""
+    return f"{facts.st_ino}:{facts.st_size}:{facts.st_mtime_ns}"
+
+
+def look(name: str, path: Path, root: Path) -> Found | Problem:
     """A file as it is now. Symbolic links are not followed."""
     try:
         facts = path.lstat()
@@ -47,7 +61,7 @@ def look(name: str, path: Path) -> Found | Problem:
         return unreadable(path, error)
     if not stat.S_ISREG(facts.st_mode):
         return Problem(str(path), "It is not a regular file.")
-    return Found(name, path, facts.st_size, f"{facts.st_ino}:{facts.st_size}:{facts.st_mtime_ns}")
+    return Found(name, path, facts.st_size, stamp_of(facts), root)
 
 
 def unreadable(path: Path | str, error: OSError) -> Problem:
@@ -79,11 +93,11 @@ def scan_objects(directory: Path) -> Iterator[Found | Problem]:
         links = [name for name in directories if os.path.islink(os.path.join(root, name))]
         for name in sorted(names + links):
             path = Path(root) / name
-            yield look(str(path.relative_to(directory)), path)
+            yield look(str(path.relative_to(directory)), path, directory.parent)
     yield from problems
 
 
 def scan_images(path: Path) -> Iterator[Found | Problem]:
     """Every directory with an ``info.json``; its image lies beside that."""
     for description in sorted(path.glob("*/info.json")):
-        yield look(description.parent.name, description.with_name("image"))
+        yield look(description.parent.name, description.with_name("image"), path)

@@ -112,6 +112,7 @@ class Backup:
         if directory.resolve().is_relative_to(self._state_path.resolve()):
             raise ConfigError(f"{directory}: a backup does not belong into the store's own directory")
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        _refuse_shared(directory)
         with _lock(directory), self._hold() as hold:
             saved = self._save(directory, hold, link=link, progress=progress)
         green.run_native(_remove_left_over, directory, saved.manifest.generation)
@@ -280,6 +281,12 @@ def _state_files(state_path: Path) -> Iterator[Path]:
             path = Path(root) / name
             if not name.startswith(_LEFT_OUT) and not name.endswith(".lock") and stat.S_ISREG(path.lstat().st_mode):
                 yield path
+
+
+def _refuse_shared(directory: Path) -> None:
+    """A backup has keys in it, and what it does not name is removed: nobody else may put anything there. Raises ConfigError."""
+    if directory.stat().st_mode & (stat.S_IWGRP | stat.S_IWOTH):
+        raise ConfigError(f"{directory}: others may write there; a backup is its owner's alone (chmod go-w)")
 
 
 @contextlib.contextmanager

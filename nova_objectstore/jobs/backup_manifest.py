@@ -6,7 +6,11 @@
     DIR/generations/<id>/state/...          keyring, master key, credentials, the cloud's keys: as they are named in the state
     DIR/data/<engine>/<xx>/<ref>            the data files, shared by successive backups
 
-Law: a manifest names only what is whole and on the disk; what it does not name is left over from before, or half-way.
+Laws:
+
+- A manifest names only what is whole and on the disk; what it does not name is left over from before, or half-way.
+- Whoever reads a backup does not trust its names: a generation, a file or a ref that would lead out of its directory, in the
+  backup or in the store that is made of it, is no backup's. Nor are symbolic links followed to a file.
 """
 
 from __future__ import annotations
@@ -14,9 +18,10 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
 from nova_objectstore.checksums import CRC64NVME, new_digest
@@ -31,6 +36,11 @@ STATE = "state"
 DATA = "data"
 DEFAULT_ENGINE = "default"
 _DIGEST_STEP = 1024 * 1024
+
+_generation = re.compile(r"[0-9]{8}T[0-9]{6}Z-[0-9a-f]{8}").fullmatch
+# The name of an engine, and what the engine of files calls its files.
+_ref = re.compile(r"(?:[A-Za-z0-9_-]{1,64}:)?[a-z2-7]{26}(?:[a-z2-7]{13})?").fullmatch
+_digest = re.compile(r"-|[0-9a-f]{16}").fullmatch
 
 
 class NotABackup(ConfigError):
@@ -79,10 +89,23 @@ class Manifest:
             facts = json.loads(text)
             if facts.pop("form") != FORM:
                 raise NotABackup("the backup was made by a later release")
-            files = [SavedFile(*file) for file in facts.pop("files")]
-            return cls(files=files, **facts)
+            files = [_check_file(SavedFile(*file)) for file in facts.pop("files")]
+            made = cls(files=files, **facts)
+            if not _generation(made.generation):
+                raise NotABackup(f"{made.generation!r}: not the name of a generation")
+            return made
         except (KeyError, TypeError, ValueError) as error:
             raise NotABackup(f"{MANIFEST_NAME} is not one: {error}") from None
+
+
+def _check_file(file: SavedFile) -> SavedFile:
+    """A file whose name stays below its generation, and whose size and mode are numbers. Raises NotABackup."""
+    path = PurePosixPath(file.path)
+    if path.is_absolute() or ".." in path.parts or str(path) != file.path or "\0" in file.path:
+        raise NotABackup(f"{file.path!r}: not a name of a file in a backup")
+    if not (isinstance(file.size, int) and isinstance(file.mode, int) and isinstance(file.sha256, str)):
+        raise NotABackup(f"{file.path!r}: not described as a file is")
+    return file._replace(mode=file.mode & 0o777)
 
 
 def read_manifest(directory: Path) -> Manifest:
@@ -135,10 +158,12 @@ def path_of_data(directory: Path, ref: str) -> Path:
 
 
 def read_data_list(path: Path) -> Iterator[SavedData]:
-    """The data files of a generation."""
-    with open(path, encoding="ascii") as file:
+    """The data files of a generation. Raises NotABackup."""
+    with open(path, encoding="ascii", errors="replace") as file:
         for line in file:
-            ref, size, digest = line.split()
+            ref, size, digest, *more = (*line.split(), "", "", "")
+            if not (_ref(ref) and size.isascii() and size.isdigit() and _digest(digest)) or any(more):
+                raise NotABackup(f"{path}: not a list of data files")
             yield SavedData(ref, int(size), digest)
 
 
@@ -151,14 +176,24 @@ def sync_path(path: Path) -> None:
         os.close(fd)
 
 
-def copy_private(source: Path, target: Path, *, mode: int) -> None:
-    """Copy a file durably, with just these permissions."""
-    with open(source, "rb") as reader, open(target, "xb", opener=_private) as writer:
+def copy_private(source: Path, target: Path, *, mode: int) -> str:
+    """Copy a file durably, with just these permissions; answer the SHA-256 of what was copied, in hex.
+
+    Raises OSError, with ELOOP where ``source`` is a symbolic link.
+    """
+    digest = hashlib.sha256()
+    with open(source, "rb", opener=_no_link) as reader, open(target, "xb", opener=_private) as writer:
         while piece := reader.read(_DIGEST_STEP):
+            digest.update(piece)
             writer.write(piece)
         writer.flush()
         os.fchmod(writer.fileno(), mode)
         os.fsync(writer.fileno())
+    return digest.hexdigest()
+
+
+def _no_link(path: str, flags: int) -> int:
+    return os.open(path, flags | os.O_CLOEXEC | os.O_NOFOLLOW)
 
 
 def _private(path: str, flags: int) -> int:

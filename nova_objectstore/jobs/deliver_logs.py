@@ -66,10 +66,13 @@ class LogDelivery:
     def run(self) -> int:
         """Deliver what is due; answer how many objects were stored."""
         stored = 0
-        for path in green.run_native(self._take):
+        batches = green.run_native(self._take)
+        while self._spool.set_aside:
+            LOG.error("no spool file, and set aside: %s", self._spool.set_aside.pop())
+        for path in batches:
             try:
                 stored += self._deliver(path)
-            except EngineError as error:
+            except (EngineError, OSError) as error:  # OSError: of the batch itself
                 LOG.warning("%s is delivered later: %s", path.name, error)
         return stored
 

@@ -107,15 +107,23 @@ class RestoreJob:
                 self._put_off(claim, error)
                 return False
             raise  # a killed greenthread, or a fault of ours: the lease runs out
+        try:
+            done = self._finish(claim, content, parts)
+        except EngineError:  # it may have happened
+            self._carrier.doubt(carried)
+            raise
+        (self._carrier.settle if done else self._carrier.discard)(carried)
+        return done
+
+    def _finish(self, claim: RestoreClaim, content: Content | None, parts: Sequence[RestoredPart]) -> bool:
+        """Have the metadata name the copy; False when the claim is another's by now. Raises EngineError."""
         expires_us = self._restores.expiry_us(claim.restore.days)
         announce = self._announcer(self._meta.bucket_of_id(claim.version.bucket_id), RESTORE_DONE)
         if announce is not None:
             announce = announce.of_restore(expires_us, claim.version.storage_class)
-        done = self._store.finish_restore(
+        return self._store.finish_restore(
             claim.restore.id, claim.lease, content=content, parts=parts, expires_us=expires_us, announce=announce
         )
-        (self._carrier.settle if done else self._carrier.discard)(carried)
-        return done
 
     def _carry(self, claim: RestoreClaim, carried: list[Content]) -> tuple[Content | None, Sequence[RestoredPart]]:
         """Copy what the version has; ``carried`` gets what was made. Raises LeaseLost, EngineError."""

@@ -21,6 +21,7 @@ from nova_objectstore.jobs.backup_manifest import (
     Manifest,
     NotABackup,
     SavedData,
+    SavedFile,
     copy_private,
     path_of_data,
     read_data_list,
@@ -134,7 +135,10 @@ class BackupRestore:
         engine, _, own = saved.ref.rpartition(":")
         digest = None if saved.digest == "-" else bytes.fromhex(saved.digest)
         try:
-            is_sound = self._places[engine].bring(source, own, size=saved.size, digest=digest, link=link)
+            place = self._places[engine]
+            is_sound = place.bring(source, own, size=saved.size, digest=digest, link=link)
+        except KeyError:
+            raise Damaged(f"{saved.ref}: of a storage class that the backup does not name") from None
         except FileNotFoundError:
             raise Damaged(f"{source}: missing") from None
         if not is_sound:
@@ -148,18 +152,26 @@ class BackupRestore:
             if file.path.startswith(prefix):
                 target = self._state_path / file.path.removeprefix(prefix)
                 _make_private(target.parent)
-                copy_private(generation / file.path, target, mode=file.mode)
+                _copy(generation, file, target, mode=file.mode)
         os.sync()  # data and all directories
-        copy_private(generation / DATABASE, self._state_path / DATABASE, mode=0o600)
+        (database,) = (file for file in manifest.files if file.path == DATABASE)
+        _copy(generation, database, self._state_path / DATABASE, mode=0o600)
         sync_path(self._state_path)
 
 
+def _copy(generation: Path, file: SavedFile, target: Path, *, mode: int) -> None:
+    """Copy a file; what is copied is what was saved, whoever has exchanged it since it was checked."""
+    if copy_private(generation / file.path, target, mode=mode) != file.sha256:
+        target.unlink()
+        raise Damaged(f"{generation / file.path}: not what was saved")
+
+
 def _check_files(generation: Path, manifest: Manifest) -> None:
+    if [file.path for file in manifest.files].count(DATABASE) != 1:
+        raise Damaged(f"{generation / DATABASE}: missing")
     for file in manifest.files:
         path = generation / file.path
-        if ".." in Path(file.path).parts or Path(file.path).is_absolute():
-            raise Damaged(f"{file.path}: not a name of a file in a backup")
-        if not path.is_file() or sha256_of(path) != file.sha256:
+        if path.is_symlink() or not path.is_file() or sha256_of(path) != file.sha256:
             raise Damaged(f"{path}: missing, or not what was saved")
 
 

@@ -9,6 +9,7 @@ Laws:
 - Nothing is ever deleted, and nothing that reads well is touched.
 - A file is moved aside before its record is written: after a crash in between the next pass finds it there and records it.
 - What was removed or moved while it was looked at is no finding: the metadata are asked again.
+- What a disk did not give, or did not have, and then is found sound is no finding any more: its record is dropped.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from nova_objectstore.domain.verification import (
     QUARANTINED,
     SIZE,
     SOUND,
+    UNREADABLE,
     Interrupted,
     Pace,
     Verifier,
@@ -69,6 +71,7 @@ class Scrubber:
         self._pace = Pace(bytes_per_s)
         self._period_us = period_us
         self._now_us = now_us
+        self._may_heal: dict[str, int] = {}  # ref -> the record of data that were missing or unreadable
 
     # -- in the background -------------------------------------------------------------------------------------------
 
@@ -81,6 +84,7 @@ class Scrubber:
         if scrub is None:
             return None
         saved_s = time.monotonic()
+        self._look_at_records()
         for found in walk(self._store, start=Position.decode(scrub.position)):
             try:
                 reason = self._verifier.verify(found, self._pace, goes_on=goes_on)
@@ -123,6 +127,7 @@ class Scrubber:
     ) -> Sum:
         """Walk over one bucket, or over all, from the beginning to the end. ``progress`` is told the bytes so far."""
         items = size = damages = 0
+        self._look_at_records()
         for found in walk(self._store, bucket_id=bucket_id):
             reason = self._verifier.verify(found, pace or self._pace)
             damages += self._tell(found, reason)
@@ -134,8 +139,15 @@ class Scrubber:
 
     # -- what is found -----------------------------------------------------------------------------------------------
 
+    def _look_at_records(self) -> None:
+        records = self._store.list_damages()
+        self._may_heal = {damage.ref: damage.id for damage in records if damage.reason in (MISSING, UNREADABLE)}
+
     def _tell(self, found: Found, reason: str) -> bool:
         """Put what is not sound into quarantine; whether it was not known before."""
+        if reason == SOUND and found.content.ref in self._may_heal:
+            self._store.forget_damage(self._may_heal.pop(found.content.ref))
+            LOG.info("data %s are sound again", found.content.ref)
         if reason == SOUND or (reason == MISSING and not self._store.live_refs([found.content.ref])):
             return False
         damage = damage_of(found, DIGEST if reason == QUARANTINED else reason, self._now_us())

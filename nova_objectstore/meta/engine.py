@@ -352,8 +352,17 @@ class MetadataEngine(Protocol):
     def forget_garbage(self, ids: Sequence[int]) -> None:
         """Drop rows whose data has been deleted."""
 
+    def queue_unnamed(self, refs: Sequence[str], *, now_us: int) -> None:
+        """Queue those of ``refs`` as garbage that neither a version, a part, an image nor the queue names."""
+
     def known_refs(self, refs: Sequence[str]) -> Sequence[str]:
         """Those of ``refs`` that a version, a part or the garbage queue names: the others are orphans."""
+
+    def make_room(self) -> bool:
+        """Give back some of the space that is kept for a full disk; whether there was any."""
+
+    def tidy(self) -> None:
+        """Put right what the engine keeps for bad times. Called now and then, and cheap."""
 
     def usage(self, bucket_id: int) -> tuple[int, int]:
         """Objects and bytes of a bucket, all versions; kept as counters by the writes themselves."""

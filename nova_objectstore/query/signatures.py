@@ -7,7 +7,7 @@ Laws:
 
 - The scope names the service that is asked. The body is what was signed: its hash is computed, never believed.
 - Every parameter but the signature is signed; ``Timestamp`` is at most 15 minutes off, or ``Expires`` still to come.
-- Signatures are compared in constant time.
+- Signatures are compared in constant time. A request has one: what was signed in a query counts in no header.
 """
 
 from __future__ import annotations
@@ -34,6 +34,7 @@ from nova_objectstore.s3.auth.presigned import verify_presigned
 from nova_objectstore.s3.auth.sigv4 import ALGORITHM, CONTENT_SHA256, verify_header
 from nova_objectstore.types import Principal
 
+_IN_QUERY = frozenset(("X-Amz-Algorithm", "X-Amz-Credential", "X-Amz-Signature"))  # what only presigned requests have
 _METHODS = {"HmacSHA1": "sha1", "HmacSHA256": "sha256"}
 _port = re.compile(r":[0-9]{1,5}\Z").sub
 _timestamp = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,6})?(?:Z|[+-]\d\d:?\d\d)?", re.ASCII).fullmatch
@@ -90,6 +91,9 @@ def verify_v4(
     in_header = request.headers.get("authorization", "").startswith(ALGORITHM)
     if not in_header and "X-Amz-Algorithm" not in request.pairs:
         return None
+    if in_header and not _IN_QUERY.isdisjoint(request.pairs):
+        # A presigned URL's signature would be good in a header for longer than the URL was.
+        raise AuthorizationHeaderMalformed("A request is signed in its header or in its query, not in both.")
     token = request.headers.get("x-amz-security-token") or request.pairs.get("X-Amz-Security-Token")
     found: list[Credentials] = []
 

@@ -114,6 +114,10 @@ class AccessRecords:
         self._host_id = host_id
         self._clock_s = clock_s
 
+    def close(self) -> None:
+        """Close the spool's files. Idempotent."""
+        self._spool.close()
+
     def begin(self, req: S3Request, answer: Answer, error_code: str) -> None:
         """Have the request recorded when it has ended; ``error_code`` is empty for one that was answered."""
         hooks = req.environ.get(HOOKS)

@@ -62,6 +62,12 @@ class AddressParser:
         """
         if not path.startswith("/"):
             raise InvalidURI(uri=path)
+        if not self._suffixes and "%" not in path and path.isascii():
+            # PERF: path style only, nothing to decode
+            bucket, _, key = path[1:].partition("/")
+            if len(key) > KEY_BYTES_MAX or "\0" in key:
+                check_key(key)
+            return Address(bucket, key)
         bucket = self.bucket_of_host(host)
         if bucket:
             key = decode_path(path[1:])

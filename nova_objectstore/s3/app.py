@@ -15,7 +15,15 @@ from nova_objectstore.domain.access import READ_ACTIONS, Access
 from nova_objectstore.domain.bucket_rules import NO_RULES
 from nova_objectstore.domain.buckets import Buckets
 from nova_objectstore.domain.identities import Identities
-from nova_objectstore.errors import AccessDenied, DataMissing, NoSuchKey, NoSuchVersion, NotOffered, StoreError
+from nova_objectstore.errors import (
+    AccessDenied,
+    DataMissing,
+    NoSuchKey,
+    NoSuchVersion,
+    NotOffered,
+    StorageFull,
+    StoreError,
+)
 from nova_objectstore.s3.access_records import AccessRecords
 from nova_objectstore.s3.answer import STATUS_LINES, Answer, empty_answer, xml_answer
 from nova_objectstore.s3.authenticate import Authenticator
@@ -25,6 +33,7 @@ from nova_objectstore.s3.cors import ORIGIN, PREFLIGHT, CrossOrigin
 from nova_objectstore.s3.encryption_headers import refuse_customer_keys_in_the_open
 from nova_objectstore.s3.errors import ErrorRow, error_headers, find_row, tell_error
 from nova_objectstore.s3.form import open_form
+from nova_objectstore.s3.large_documents import in_turn
 from nova_objectstore.s3.locate import Locator
 from nova_objectstore.s3.operation import BodyForm, Bound, BoundHandler, OperationTable, Scope
 from nova_objectstore.s3.policy_context import Sources
@@ -125,11 +134,13 @@ class S3App:
             raise NotOffered(operation=bound.operation.name)
         if self._customer_keys_need_tls and req.environ["wsgi.url_scheme"] != "https":
             refuse_customer_keys_in_the_open(req.headers)
+        do = self._do
         if bound.operation.body is BodyForm.XML:
             req.body = req.body or read_document(req)  # a policy may have asked for it
+            do = self._do_in_turn
         elif bound.operation.body is BodyForm.NONE:
             skip_body(req)
-        answer = _as_answer(self._do(req, bound, bound.handler), bound.operation.status)
+        answer = _as_answer(do(req, bound, bound.handler), bound.operation.status)
         if req.rules.requester_pays and req.principal.account_id != req.bucket.owner_id:
             answer.headers.append(("x-amz-request-charged", "requester"))
         return answer
@@ -148,6 +159,10 @@ class S3App:
             # What was judged is gone since: what is there now is another's, maybe.
             self._authoriser.authorise(req, bound.operation)
             return handler(req)
+
+    def _do_in_turn(self, req: S3Request, bound: Bound, handler: BoundHandler) -> object:
+        with in_turn(req.body):
+            return self._do(req, bound, handler)
 
     def _find(self, req: S3Request) -> Bound:
         bound = self.table.find(req.scope, req.method, req.query, req.headers)
@@ -190,7 +205,8 @@ class S3App:
 
     def _log(self, req: S3Request, error: Exception, row: ErrorRow) -> None:
         operation = req.operation.name if req.operation else f"{req.method} {req.raw_path[:200]!r}"
-        LOG.error("%s failed: %s %s", operation, row.code, error, exc_info=error)
+        trace = None if isinstance(error, StorageFull) else error  # of a full disk one line for each refusal is enough
+        LOG.error("%s failed: %s %s", operation, row.code, error, exc_info=trace)
 
 
 def _as_answer(result: object, status: int) -> Answer:

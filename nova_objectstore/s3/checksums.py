@@ -68,6 +68,8 @@ def read_content_md5(headers: Mapping[str, str]) -> bytes | None:
 
 def announced_trailers(headers: Mapping[str, str]) -> tuple[str, ...]:
     """The names in x-amz-trailer, lower-case. Raises InvalidRequest for one that S3 does not take."""
+    if "x-amz-trailer" not in headers:
+        return ()
     names = tuple(name.strip().lower() for name in headers.get("x-amz-trailer", "").split(",") if name.strip())
     if any(name not in VALUE_HEADERS for name in names):
         raise InvalidRequest("The value specified in the x-amz-trailer header is not supported")

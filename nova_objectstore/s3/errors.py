@@ -274,8 +274,8 @@ def error_facts(error: BaseException) -> dict[str, Any]:
 def tell_error(error: BaseException) -> tuple[ErrorRow, str, dict[str, Any]]:
     """The row of an error, and what to say of it: its own sentence or the row's, and its facts."""
     row = find_row(error)
-    if row is INTERNAL_ERROR:
-        return row, row.message, {}  # its own may tell what is nobody's business
+    if row is INTERNAL_ERROR or isinstance(error, fact.EngineError):
+        return row, row.message, {}  # its own may tell what is nobody's business: paths, the database's words
     message = getattr(error, "message", "") or getattr(error, "hint", "") or row.message
     return row, message, error_facts(error)
 

@@ -58,8 +58,9 @@ def _read_until(text: str | None) -> int:
 
 def require_digest(headers: Mapping[str, str], lock: Lock) -> None:
     """A write under a lock must prove its bytes (AWS: PutObject). Raises InvalidRequest."""
-    proven = "content-md5" in headers or any(name.startswith(("x-amz-checksum-", "x-amz-trailer")) for name in headers)
-    if lock is not NO_LOCK and not proven:
+    if lock is NO_LOCK or "content-md5" in headers:
+        return
+    if not any(name.startswith(("x-amz-checksum-", "x-amz-trailer")) for name in headers):
         raise InvalidRequest(
             "Content-MD5 OR x-amz-checksum- HTTP header is required for Put Object requests with Object Lock parameters"
         )

@@ -7,6 +7,7 @@ Laws:
 
 - Read: UTF-8 (or UTF-16 with its mark, as XML demands), no document type (so no entities but XML's own five), bounded in
   size, depth and elements. Namespaces are not looked at: clients send S3's, none, or an older one; a node has its local name.
+- Reading takes time in proportion to the document, and in a greenthread it lets others run meanwhile.
 - Written: XML 1.0. Characters that it cannot carry go out as numeric references, as S3 sends them; clients that expect
   them ask for ``encoding-type=url`` (AWS: "XML related object key constraints").
 """
@@ -18,9 +19,18 @@ from collections.abc import Mapping
 from xml.parsers import expat
 
 from nova_objectstore.errors import MalformedXML
-from nova_objectstore.limits import XML_BODY_MAX, XML_DEPTH_MAX, XML_ELEMENTS_MAX
+from nova_objectstore.limits import (
+    XML_ATTRIBUTES_MAX,
+    XML_BODY_MAX,
+    XML_DEPTH_MAX,
+    XML_ELEMENTS_MAX,
+    XML_TAG_BYTES_MAX,
+    KiB,
+)
+from nova_wsgi import green
 
 NAMESPACE = "http://s3.amazonaws.com/doc/2006-03-01/"
+SLICE = 16 * KiB  # bytes given to expat at once: two milliseconds where elements are as short as can be
 
 # -- reading ---------------------------------------------------------------------------------------------------------
 
@@ -45,11 +55,12 @@ class Node:
 class _TreeBuilder:
     """Expat's handlers: a tree, and the limits."""
 
-    __slots__ = ("_count", "_open", "root")
+    __slots__ = ("_count", "_open", "_pieces", "root")
 
     def __init__(self) -> None:
         self.root: Node | None = None
         self._open: list[Node] = []
+        self._pieces: list[list[str] | None] = []  # of the text of each open element that has some
         self._count = 0
 
     def start(self, name: str, attributes: dict[str, str]) -> None:
@@ -62,20 +73,31 @@ class _TreeBuilder:
         if ":" in name:
             node.name = name.rpartition(":")[2]
         if attributes:
+            if len(attributes) > XML_ATTRIBUTES_MAX:
+                raise MalformedXML(reason="too many attributes")
             node.attributes = {key.rpartition(":")[2]: value for key, value in attributes.items()}
         if opened:
             opened[-1].children.append(node)
         else:
             self.root = node
         opened.append(node)
+        self._pieces.append(None)
 
     def end(self, _name: str) -> None:
         """An element ends."""
-        self._open.pop()
+        node = self._open.pop()
+        pieces = self._pieces.pop()
+        if pieces is not None:
+            node.text = "".join(pieces)
 
     def data(self, text: str) -> None:
-        """Characters, in pieces no smaller than expat's buffer."""
-        self._open[-1].text += text
+        """Characters: all between two tags, but for what is longer than expat's buffer."""
+        # Joined at the end: with an element between every two characters, adding to a text would be quadratic.
+        pieces = self._pieces[-1]
+        if pieces is None:
+            self._pieces[-1] = [text]
+        else:
+            pieces.append(text)
 
     def refuse_doctype(self, *_: object) -> None:
         """A document type: the only way to declare entities, and nothing that S3 has."""
@@ -85,7 +107,8 @@ class _TreeBuilder:
 def parse(body: bytes, root: str = "", *, size_max: int = XML_BODY_MAX) -> Node:
     """The root node of a document; it must be called ``root`` where that is given.
 
-    Raises MalformedXML (``reason``) for anything that is not well-formed or is over a limit.
+    Lets other greenthreads run while a long one is read. Raises MalformedXML (``reason``) for anything that is not
+    well-formed or is over a limit.
     """
     if len(body) > size_max:
         raise MalformedXML(reason="too large")
@@ -98,13 +121,26 @@ def parse(body: bytes, root: str = "", *, size_max: int = XML_BODY_MAX) -> Node:
     parser.CharacterDataHandler = builder.data
     parser.StartDoctypeDeclHandler = builder.refuse_doctype
     try:
-        parser.Parse(body, True)
+        _feed(parser, body)
     except expat.ExpatError as error:
         raise MalformedXML(reason=str(error)) from None
     assert builder.root is not None, "expat accepts no document without an element"
     if root and builder.root.name != root:
         raise MalformedXML(reason=f"expected {root}")
     return builder.root
+
+
+def _feed(parser: expat.XMLParserType, body: bytes) -> None:
+    if len(body) > SLICE:
+        turn = green.Turn()
+        for start in range(0, len(body), SLICE):
+            parser.Parse(body[start : start + SLICE], False)
+            # What is not whole yet expat looks at again with every slice.
+            if start + SLICE - parser.CurrentByteIndex > XML_TAG_BYTES_MAX:
+                raise MalformedXML(reason="a tag or a comment is too long")
+            turn.pause()
+        body = b""
+    parser.Parse(body, True)
 
 
 def children(node: Node, name: str) -> list[Node]:

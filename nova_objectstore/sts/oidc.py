@@ -11,7 +11,6 @@ Laws (OpenID Connect Core 1.0, 2 and 3.1.3.7; AWS: "Obtain the thumbprint", "Ava
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -22,6 +21,7 @@ LEEWAY_S = 60  # by which an issuer's clock may be ahead of ours
 SUBJECT_CHARS_MAX = 255  # STS: SubjectFromWebIdentityToken
 AUDIENCES_MAX = 100
 TEXT_CHARS_MAX = 1000  # STS: an audience
+_MOMENT_MAX = 2.0**53  # what a double counts in whole seconds; JSON has longer numbers, NaN and infinity
 
 TAGS_CLAIM = "https://aws.amazon.com/tags"
 SOURCE_IDENTITY_CLAIM = "https://aws.amazon.com/source_identity"
@@ -110,7 +110,7 @@ def _check_time(claims: Mapping[str, Any], now_s: float) -> None:
 def _moment(claims: Mapping[str, Any], name: str) -> float:
     """A NumericDate (RFC 7519, 2)."""
     value = claims[name]
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not abs(value) <= _MOMENT_MAX:
         raise InvalidIdentityToken(f"Invalid claim: {name}")
     return value
 

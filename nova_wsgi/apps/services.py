@@ -177,7 +177,12 @@ def _read_body(req: Request) -> dict[str, Any]:
     if req.content_type in (XML, "text/xml"):
         try:
             return dict(defusedxml.ElementTree.fromstring(req.body).attrib)
-        except (ElementTree.ParseError, DefusedXmlException) as error:
+        except (
+            ElementTree.ParseError,
+            DefusedXmlException,
+            LookupError,
+            ValueError,
+        ) as error:  # an encoding expat lacks, too
             raise BadRequest("the body is not valid XML") from error
     body = req.json_body
     body = body.get("service", body) if isinstance(body, dict) else body

@@ -20,6 +20,7 @@ from collections.abc import Callable, Iterator, Sequence  # noqa: E402
 from contextlib import contextmanager  # noqa: E402
 
 from nova_wsgi import config, logs  # noqa: E402
+from nova_wsgi.core_dumps import forbid_core_dumps  # noqa: E402
 from nova_wsgi.errors import ConfigError  # noqa: E402
 from nova_wsgi.launcher import Launcher  # noqa: E402
 
@@ -51,6 +52,8 @@ def run_program(
             description=description,
             default_config_files=default_config_files,
         )
+        if not conf.core_dumps:
+            forbid_core_dumps()
         logs.setup(conf)
         launcher = Launcher(conf, interrupt_is_soft=interrupt_is_soft)
         try:

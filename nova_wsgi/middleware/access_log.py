@@ -28,8 +28,19 @@ if TYPE_CHECKING:
     from nova_wsgi.http import Finished
 
 # Query parameters that let whoever reads the log act as the client: signatures and session tokens of SigV4 and SigV2
-# (the access key's name in X-Amz-Credential stays), and the common names of bearer tokens and passwords.
-REDACTED = ("x-amz-signature", "x-amz-security-token", "signature", "access_token", "token", "password")
+# (the access key's name in X-Amz-Credential stays), customers' keys, and the common names of bearer tokens and passwords.
+REDACTED = (
+    "x-amz-signature",
+    "x-amz-security-token",
+    "x-amz-server-side-encryption-customer-key",
+    "x-amz-copy-source-server-side-encryption-customer-key",
+    "signature",
+    "webidentitytoken",
+    "access_token",
+    "id_token",
+    "token",
+    "password",
+)
 REDACTION = "REDACTED"
 
 MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")  # in every locale

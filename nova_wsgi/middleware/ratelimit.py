@@ -17,7 +17,6 @@ Laws:
 
 from __future__ import annotations
 
-import ipaddress
 import math
 import pkgutil
 import time
@@ -25,6 +24,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Self
 
+from nova_wsgi.client_network import client_network
 from nova_wsgi.errors import RequestError
 from nova_wsgi.response import STATUS_LINES, Response, error_response
 
@@ -35,7 +35,6 @@ if TYPE_CHECKING:
 
 CHARGE_ACCOUNT = "nova.charge_account"
 KEYS_MAX = 10_000  # some 2 MB of buckets
-IPV6_PREFIX = 64  # bits: the smallest network that is given to a client (RFC 6177)
 
 
 class TooManyRequests(RequestError):
@@ -142,7 +141,7 @@ class RateLimit:
 
     def _charge_address(self, address: str) -> None:
         if self._addresses is not None and address:
-            _take(self._addresses, _network(address), "requests from this address")
+            _take(self._addresses, client_network(address), "requests from this address")
 
     def _charge_account(self, account: str) -> None:
         if self._accounts is not None and account:
@@ -184,16 +183,3 @@ def _rate(text: str) -> float:
     if not 0 <= rate < math.inf:
         raise ValueError(f"a rate is a number of requests a second, not {text!r}")
     return rate
-
-
-def _network(address: str) -> str:
-    """The key of an address: itself, or its /64. What is no address (another server's word) is taken as it is."""
-    if ":" not in address:
-        return address
-    try:
-        parsed = ipaddress.IPv6Address(address.partition("%")[0])
-    except ValueError:
-        return address
-    if parsed.ipv4_mapped is not None:
-        return str(parsed.ipv4_mapped)
-    return str(ipaddress.IPv6Network((int(parsed), IPV6_PREFIX), strict=False))

@@ -252,8 +252,9 @@ def open_database(url: str, *, create: bool = True) -> Database:
         return Database(SqliteDriver(rest[1:], create=create))
     if dialect in ("postgresql", "postgres"):
         return Database(_postgresql_driver(f"postgresql://{rest}"))
+    shown = f"{dialect}:" if dialect and "@" not in dialect else "this"  # without :// all of it, the password too
     raise ConfigError(
-        f"[database] connection is sqlite:///path or postgresql://user:password@host:port/name, not {dialect or 'empty'}:"
+        f"[database] connection is sqlite:///path or postgresql://user:password@host:port/name, not {shown}"
     )
 
 

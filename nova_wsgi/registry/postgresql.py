@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 from typing import Any
 
 import psycopg
@@ -23,6 +24,11 @@ BOUNDS: dict[str, Any] = {
 }
 # The driver runs in native threads, which never log; what it would say comes as its exceptions.
 logging.getLogger("psycopg").disabled = True
+
+_NOT_A_URL = "[database] connection: not a PostgreSQL URL: "
+_ENCODED = "are % / ? # [ and @ of the password percent-encoded?"
+# What is told to people must hold no piece of a password that was taken for an address.
+_is_address = re.compile(r"[^@\s]*").fullmatch
 
 _SCHEMA_LOCK = 0x6E6F7661  # any number that nobody else locks
 
@@ -45,8 +51,11 @@ class PostgresqlDriver:
         try:
             self._parameters = {**BOUNDS, **conninfo.conninfo_to_dict(url)}
         except psycopg.ProgrammingError as error:
-            problem = " ".join(str(error).replace(url, "").split())
-            raise ConfigError(f"[database] connection: not a PostgreSQL URL: {problem}") from None
+            has_password = "@" in url or "password" in url.lower()  # the text may repeat a piece of it
+            problem = _ENCODED if has_password else " ".join(str(error).replace(url, "").split())
+            raise ConfigError(f"{_NOT_A_URL}{problem}") from None
+        if not all(_is_address(self._parameters.get(name, "")) for name in ("host", "port", "dbname")):
+            raise ConfigError(f"{_NOT_A_URL}{_ENCODED}")
         host = self._parameters.get("host", "local")
         self.place = f"postgresql://{host}/{self._parameters.get('dbname', '')}"
 

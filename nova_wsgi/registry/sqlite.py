@@ -15,6 +15,7 @@ WAL_RETRY_S = 0.005
 
 _PRIMARY_CODE = 0xFF  # SQLite's extended codes keep the primary one in the low byte
 _time = green.original("time")  # in the native thread
+_os = green.original("os")  # whose patched open would make a hub there
 
 
 class SqliteDriver:
@@ -54,7 +55,7 @@ class SqliteDriver:
         with contextlib.suppress(FileExistsError):
             os.mkdir(os.path.dirname(self.place), 0o700)
         with contextlib.suppress(FileExistsError):  # not opened when it is there: closing it would drop SQLite's locks
-            os.close(os.open(self.place, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
+            os.close(_os.open(self.place, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
 
     def is_current(self) -> bool:
         """False when the file was removed or replaced: what is written into the old one is lost."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import BigInteger, ColumnElement, bindparam, delete, insert, null, or_, select, update
+from sqlalchemy import BigInteger, ColumnElement, bindparam, delete, insert, literal_column, null, or_, select, update
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.expression import Executable, FunctionElement
 
@@ -41,6 +41,9 @@ def _of_service() -> ColumnElement[bool]:
 
 
 _EXPIRY = now_us() + _number("duration_us")
+_LEASES_DIFFER_US: ColumnElement[int] = literal_column(
+    "600000000", Number
+)  # one host's lease time from another's: 10 min
 
 STATEMENTS: dict[str, Executable] = {
     # -- heartbeats
@@ -106,7 +109,11 @@ STATEMENTS: dict[str, Executable] = {
     "take_lease": update(leases)
     .where(
         leases.c.name == bindparam("lease_name"),
-        or_(leases.c.holder == bindparam("by"), leases.c.expires_us < now_us()),
+        or_(
+            leases.c.holder == bindparam("by"),
+            leases.c.expires_us < now_us(),
+            leases.c.expires_us > _EXPIRY + _LEASES_DIFFER_US,  # nobody's lasts so long: the clock was set back since
+        ),
     )
     .values(holder=bindparam("by"), host=bindparam("at"), expires_us=_EXPIRY),
     "find_lease": select(leases.c.holder).where(leases.c.name == bindparam("lease_name")),

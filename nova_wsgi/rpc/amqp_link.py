@@ -46,8 +46,11 @@ class Broker:
             }  # None: the URL's
         try:
             self.name = self._connection(heartbeat_s=0).as_uri()  # without the password
-        except (ValueError, KeyError) as error:
-            raise ConfigError(f"[rpc] url: {error}") from None
+        except (ValueError, KeyError):  # their texts may repeat a piece of the password
+            raise ConfigError(
+                "[rpc] url: not the URL of a broker; is the port a number, and are / ? # [ and @ of the password"
+                " percent-encoded?"
+            ) from None
 
     def connect(self, *, heartbeat_s: int, confirms: bool = False) -> Any:
         """A new connection (py-amqp's), to the first host of the URL that answers.

@@ -110,6 +110,7 @@ def peer_name(store: Store, authority: Authority) -> str:
 def test_a_certificate_is_renewed_by_a_reload(tmp_path: Path) -> None:
     authority = Authority(tmp_path)
     path = tmp_path / "live.pem"
+    path.touch(mode=0o600)
     path.write_bytes(authority.issue(COMMON_NAME="first").read_bytes())
     with running_store(tmp_path / "state", f"--s3-cert-file={path}") as store:
         assert store.url.startswith("https://")

@@ -5,6 +5,7 @@ import hashlib
 import json
 import os
 import re
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -431,6 +432,10 @@ def test_objects_of_before_stay_readable_and_the_key_may_lie_elsewhere(tmp_path:
         store.client().put_object(Bucket="before", Key="plain", Body=b"meow")
     master.write_text("ab" * 32)
     master.chmod(0o600)
+    subprocess.run(
+        [BIN / "nova-manage", "--state-path", state, "kms", "reseal", master], check=True, capture_output=True
+    )
+    (state / "master-key").unlink()
     for _ in range(2):
         with running_store(state, "--default-encryption", "AES256", "--master-key-file", str(master)) as store:
             s3 = store.client()

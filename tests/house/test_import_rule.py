@@ -28,7 +28,10 @@ LAYERS = [
         "nova_objectstore.delivery", "nova_objectstore.jobs", "nova_objectstore.sts",
     },
     {"nova_objectstore.assembly"},
-    {"nova_objectstore.manager", "nova_objectstore.bootstrap", "nova_objectstore.config", "nova_objectstore.cmd"},
+    {
+        "nova_objectstore.manager", "nova_objectstore.worker_manager", "nova_objectstore.bootstrap",
+        "nova_objectstore.config", "nova_objectstore.cmd",
+    },
 ]  # fmt: skip
 
 # Concrete engines know the bottom layers, and only the assembly knows them.

@@ -169,7 +169,8 @@ def test_bodies_may_be_xml(client, services):
     assert client.put("/enable", body='<service host="alpha" binary="nova-thing"/>', headers=xml).status == 200
     assert services.get(1).enabled
     bomb = '<!DOCTYPE x [<!ENTITY a "aaaa"><!ENTITY b "&a;&a;">]><service status="&b;"/>'
-    for broken in ("<service", bomb):
+    encodings = [f'<?xml version="1.0" encoding="{name}"?><service/>' for name in ("no-such", "big5", "idna")]
+    for broken in ("<service", bomb, *encodings):
         assert client.put("/1", body=broken, headers=xml).json()["error"]["hint"] == "the body is not valid XML"
 
 
@@ -260,8 +261,8 @@ def test_the_token_is_made_for_its_owner_alone_and_another_counts_at_once(app, s
 @pytest.mark.parametrize(
     ("mode", "content", "problem"),
     [
-        (0o644, "a-token-that-is-long-enough", "others could read or write it"),
-        (0o620, "a-token-that-is-long-enough", "others could read or write it"),
+        (0o644, "a-token-that-is-long-enough", "others than its owner may read or write it"),
+        (0o620, "a-token-that-is-long-enough", "others than its owner may read or write it"),
         (0o600, "short", "at least 16 characters"),
     ],
 )

@@ -109,3 +109,13 @@ def test_what_was_handed_to_a_native_thread_is_free_when_its_outcome_is_there():
         outcome = green.submit_native(lambda given: [given], Buffer()).wait()
         seen = weakref.ref(outcome.pop())
         assert seen() is None
+
+
+def test_a_long_computation_gives_others_their_turn_and_a_short_one_does_not_wait():
+    ran = []
+    other = green.spawn(ran.append, "other")
+    green.Turn(turn_s=60.0).pause()
+    assert not ran
+    green.Turn(turn_s=0.0).pause()
+    assert ran == ["other"]
+    other.wait()

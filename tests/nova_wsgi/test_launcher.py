@@ -283,6 +283,7 @@ def test_a_port_in_use_is_one_line_and_exit_code_2():
 
 def test_a_certificate_is_replaced_by_a_reload(authority, tmp_path):
     served = tmp_path / "served.pem"
+    served.touch(mode=0o600)
     served.write_bytes(authority.issue(COMMON_NAME="first").read_bytes())
     with launch(f"--web-cert-file={served}") as server:
         assert server.url.startswith("https://")

@@ -224,8 +224,13 @@ def test_client_certificates(authority):
 def test_files_that_are_wrong_are_told(authority, tmp_path):
     pem = str(authority.issue(COMMON_NAME="localhost"))
     nonsense = tmp_path / "nonsense.pem"
+    nonsense.touch(mode=0o600)
     nonsense.write_text("nonsense")
+    loose = authority.issue(COMMON_NAME="loose")
+    loose.chmod(0o644)
     for files, told in [
+        (TlsFiles(str(loose)), "^TLS key .*loose.pem: others than its owner may read or write it; run: chmod 600 "),
+        (TlsFiles(pem, str(loose)), "^TLS key .*loose.pem: others than its owner"),
         (TlsFiles("/nowhere.pem"), "^/nowhere.pem: No such file or directory$"),
         (TlsFiles(str(nonsense)), "nonsense.pem: not a certificate with its key"),
         (TlsFiles(pem, str(nonsense)), "localhost.pem and .*nonsense.pem: not a certificate with its key"),

@@ -42,6 +42,7 @@ class Authority:
         private = key.private_bytes(
             serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
         )
+        path.touch(mode=0o600)
         path.write_bytes(self._sign(name, key) + private)
         return path
 

@@ -25,6 +25,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from support.crash_model import Change, Object, Plan, Versions, etag_of, multipart_etag, tagged
 from support.store import Store, root_environ, store_command
 
+from nova_objectstore import assembly
 from nova_objectstore.assembly import Settings, build_store, integrity_store
 from nova_objectstore.assembly_integrity import build_checker, build_scrubber
 from nova_wsgi import green
@@ -371,15 +372,24 @@ class Harness:
         store = build_store(settings)
         store.open()
         try:
-            store.collector.run()
-            problems = list(build_checker(store, settings).run(repair=False, young_s=0))
-            if problems:
-                raise Lost(f"seed {self.result.seed}: {problems}")
-            assert build_scrubber(store).run_now().damages == 0, self.result.seed
-            named = {found.ref for found in store.data.list_settled()}
-            assert named == set(integrity_store(store.meta).live_refs(sorted(named))), "collected, and still there"
+            collect_and_check(store, settings)
+        except AssertionError as error:
+            raise Lost(f"seed {self.result.seed}: {error}") from error
         finally:
             store.close()
+
+
+def collect_and_check(store: assembly.Store, settings: Settings) -> None:
+    """Collect what is garbage; then metadata and data name the same, and bytes are sound. Raises Lost."""
+    store.collector.run()
+    problems = list(build_checker(store, settings).run(repair=False, young_s=0))
+    if problems:
+        raise Lost(str(problems))
+    if build_scrubber(store).run_now().damages:
+        raise Lost("stored bytes are damaged")
+    named = {found.ref for found in store.data.list_settled()}
+    if named != set(integrity_store(store.meta).live_refs(sorted(named))):
+        raise Lost("collected, and still there")
 
 
 def match(wanted: Versions, found: list[dict[str, Any]]) -> Versions | None:

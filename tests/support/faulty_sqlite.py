@@ -11,6 +11,8 @@ CODES = {
     "fsync": sqlite3.SQLITE_IOERR_FSYNC,
     "readonly": sqlite3.SQLITE_READONLY,
     "corrupt": sqlite3.SQLITE_CORRUPT,
+    "busy": sqlite3.SQLITE_BUSY,
+    "cantopen": sqlite3.SQLITE_CANTOPEN,
 }
 
 
@@ -48,6 +50,9 @@ class Faults:
         self._times -= 1
         raise sqlite_error(self._name)
 
+    def look_behind(self, sql: str, connection: sqlite3.Connection) -> None:
+        """Raise after a statement has done its work; here never."""
+
     @property
     def struck(self) -> bool:
         """Whether all that was to fail has failed."""
@@ -64,7 +69,9 @@ class Faults:
 
             def execute(self, sql, *params):
                 faults.look_at(sql)
-                return super().execute(sql, *params)
+                cursor = super().execute(sql, *params)
+                faults.look_behind(sql, self)
+                return cursor
 
         return FaultyConnection
 

@@ -181,7 +181,9 @@ class MemoryImageStore:
 
     def claim_pending(self, lease: str, *, now_us: int, until_us: int) -> Claim | None:
         self._step("claim_pending")
-        waiting = [row for row in self._rows.values() if row.image.state in UNFINISHED and row.lease_until_us <= now_us]
+        far_us = until_us + 600_000_000  # a lease from before the clock was set back
+        free = [row for row in self._rows.values() if row.lease_until_us <= now_us or row.lease_until_us > far_us]
+        waiting = [row for row in free if row.image.state in UNFINISHED]
         if not waiting:
             return None
         row = min(waiting, key=lambda row: (row.image.created_us, row.image.image_id))

@@ -25,7 +25,8 @@ from nova_objectstore.s3.auth import (
     authenticate,
 )
 from nova_objectstore.s3.auth.canonical import EMPTY_SHA256
-from nova_objectstore.s3.auth.sigv4 import parse_timestamp, signing_key
+from nova_objectstore.s3.auth.signing_key import signing_key
+from nova_objectstore.s3.auth.sigv4 import parse_timestamp
 from nova_objectstore.s3.conditions import parse_http_date
 
 VECTORS = Path(__file__).parent.parent / "vectors"

@@ -27,6 +27,7 @@ from typing import Any, NamedTuple, Protocol
 from nova_objectstore.domain.policy.patterns import (
     ArnPattern,
     Facts,
+    Glob,
     Template,
     glob,
     normalise_key,
@@ -179,9 +180,13 @@ def _folded(template: Template, facts: Facts, fold: Callable[[str], str]) -> str
 
 def _like(texts: Sequence[str], variables: bool) -> Match:
     templates = [parse_template(text, wildcards=True, variables=variables) for text in texts]
+    fixed = [Glob(template.fixed) for template in templates if template.fixed is not None]
+    changing = [template for template in templates if template.fixed is None]
 
     def matches(value: str, facts: Facts) -> bool:
-        resolved = (template.resolve(facts) for template in templates)
+        if any(pattern.matches(value) for pattern in fixed):
+            return True
+        resolved = (template.resolve(facts) for template in changing)
         return any(pattern is not None and glob(pattern).matches(value) for pattern in resolved)
 
     return matches

@@ -23,10 +23,12 @@ from nova_objectstore.errors import MalformedPolicy
 
 ANY_MANY = "\ud801"  # the star, and
 ANY_ONE = "\ud802"  # the question mark, as they stand in a compiled pattern
+_many_stars = re.compile(f"{ANY_MANY}{{2,}}")
 _WILDCARDS = str.maketrans({"*": ANY_MANY, "?": ANY_ONE})
 
 ARN_PARTS = 6  # arn:partition:service:region:account:resource
 GLOBS_CACHED_MAX = 4096  # patterns that a variable's value made; each a few hundred bytes
+GLOB_CACHED_CHARS_MAX = 256  # a value is the client's: longer patterns are made anew, not kept
 
 
 class Facts(Protocol):
@@ -46,6 +48,8 @@ class Glob:
     __slots__ = ("_first", "_last", "_middle", "_size_min", "encoded")
 
     def __init__(self, encoded: str) -> None:
+        # Stars in a row stand for what one does, and would make ``matches_beginning`` walk each from each.
+        encoded = _many_stars.sub(ANY_MANY, encoded)
         self.encoded = encoded
         first, *rest = (_Piece(text) for text in encoded.split(ANY_MANY))
         self._first = first
@@ -98,29 +102,39 @@ def _through_stars(encoded: str, states: set[int]) -> set[int]:
 class _Piece:
     """What stands between two stars: of fixed length."""
 
-    __slots__ = ("_expression", "_text", "size")
+    __slots__ = ("_compiled", "_is_plain", "_text", "size")
 
     def __init__(self, text: str) -> None:
         self.size = len(text)
         self._text = text
-        self._expression: re.Pattern[str] | None = None
-        if ANY_ONE in text:
-            self._expression = re.compile(".".join(map(re.escape, text.split(ANY_ONE))), re.DOTALL)
+        self._is_plain = ANY_ONE not in text
+        self._compiled: re.Pattern[str] | None = None
 
     def stands_at(self, text: str, start: int) -> bool:
-        if self._expression is None:
+        if self._is_plain:
             return text.startswith(self._text, start)
-        return self._expression.match(text, start) is not None
+        return self._expression().match(text, start) is not None
 
     def find(self, text: str, start: int, end: int) -> int:
         """Where it stands first between the two, -1 for nowhere."""
-        if self._expression is None:
+        if self._is_plain:
             return text.find(self._text, start, end)
-        found = self._expression.search(text, start, end)
+        found = self._expression().search(text, start, end)
         return -1 if found is None else found.start()
 
+    def _expression(self) -> re.Pattern[str]:
+        # Not before a text that is long enough comes: compiling takes 10 us for each question mark, and they may be 20,000.
+        if self._compiled is None:
+            self._compiled = re.compile(".".join(map(re.escape, self._text.split(ANY_ONE))), re.DOTALL)
+        return self._compiled
 
-glob = lru_cache(GLOBS_CACHED_MAX)(Glob)
+
+_glob_cached = lru_cache(GLOBS_CACHED_MAX)(Glob)
+
+
+def glob(encoded: str) -> Glob:
+    """A compiled pattern, from a cache where it is of ordinary length."""
+    return _glob_cached(encoded) if len(encoded) <= GLOB_CACHED_CHARS_MAX else Glob(encoded)
 
 
 def encode_wildcards(text: str) -> str:
@@ -244,13 +258,13 @@ def split_arn(arn: str) -> Sequence[str]:
 
 def _split_arn(text: str) -> Sequence[str]:
     """The same for a pattern, whose variables have colons."""
-    parts = [""]
-    depth = 0
+    parts: list[str] = []
+    start = depth = 0
     for index, char in enumerate(text):
         depth += text.startswith("${", index)
-        if char == ":" and not depth and len(parts) < ARN_PARTS:
-            parts.append("")
+        if char == ":" and not depth and len(parts) < ARN_PARTS - 1:
+            parts.append(text[start:index])
+            start = index + 1
             continue
         depth -= bool(depth) and char == "}"
-        parts[-1] += char
-    return parts
+    return [*parts, text[start:]]

@@ -16,6 +16,7 @@ from nova_objectstore.meta.sql.versions import (
     Found,
     Slot,
     check_slot,
+    date_of,
     find_current,
     find_newest_hidden,
     find_version,
@@ -68,7 +69,8 @@ def delete_key(
 
 def insert_marker(tx: Transaction, slot: Slot, *, owner_id: str, now_us: int) -> None:
     """Put a delete marker on top of the key's versions, when room was made and no current object is left."""
-    tx.run(q.insert_hidden_marker, slot.bucket_id, slot.key, -slot.sequence, slot.version_id, now_us, owner_id)
+    modified_us = date_of(slot, now_us)
+    tx.run(q.insert_hidden_marker, slot.bucket_id, slot.key, -slot.sequence, slot.version_id, modified_us, owner_id)
     if slot.plan is not None:
         agenda.marker_arrived(tx, slot.plan, slot.bucket_id, slot.key, slot.sequence)
 

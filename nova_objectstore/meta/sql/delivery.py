@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hmac
 from collections.abc import Mapping, Sequence
 
 from nova_objectstore.delivery.errors import (
@@ -25,6 +26,7 @@ from nova_objectstore.delivery.ports import (
 )
 from nova_objectstore.meta.sql.rows import Row, decode_mapping, encode_mapping
 from nova_objectstore.meta.sql.statements import delivery as q
+from nova_objectstore.meta.sql.statements.leases import FAR_US
 from nova_objectstore.meta.sql.transaction import Transaction
 
 _DROPPED_AT_ONCE = 1000  # rows: a queue may have a hundred thousand
@@ -166,7 +168,7 @@ def list_subscriptions_of(
 def confirm_subscription(tx: Transaction, topic_arn: str, token: str) -> Subscription:
     """Confirm the subscription that waits for this token."""
     for subscription in list_subscriptions_of(tx, topic_arn, limit=2 * SUBSCRIPTIONS_PER_TOPIC_MAX):
-        if token and subscription.token == token:
+        if token and hmac.compare_digest(subscription.token.encode(), token.encode()):
             tx.run(q.set_subscription_confirmed, subscription.arn)
             return subscription._replace(token="")
     raise InvalidSubscriptionToken("Invalid token")
@@ -231,12 +233,12 @@ def _queue_event(tx: Transaction, event: Event, receivers: Sequence[str]) -> int
 
 def is_delivery_due(tx: Transaction, *, now_us: int) -> bool:
     """Whether something waits that nobody delivers."""
-    return tx.one(q.find_due_subscription, now_us) is not None
+    return tx.one(q.find_due_subscription, now_us, now_us + FAR_US) is not None
 
 
 def claim_delivery(tx: Transaction, lease: str, *, now_us: int, until_us: int) -> DeliveryClaim | None:
     """Lease a subscription for which something waits."""
-    row = tx.one(q.find_due_subscription, now_us)
+    row = tx.one(q.find_due_subscription, now_us, until_us + FAR_US)
     if row is None:
         return None
     tx.run(q.lease_subscription, row[0], lease, until_us)

@@ -10,9 +10,10 @@ An engine for one database says how a function is run in each of these ways.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
+from nova_objectstore.meta.secrets_port import SecretSeal
 from nova_objectstore.meta.sql import (
     accounts,
     announced,
@@ -35,7 +36,7 @@ from nova_objectstore.meta.sql import (
     versions,
 )
 from nova_objectstore.meta.sql.transaction import Transaction
-from nova_objectstore.types import Version
+from nova_objectstore.types import AccessKey, Account, Version
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -78,7 +79,19 @@ def _named_after(verb: Verb[P, R], method: Method[P, R]) -> Method[P, R]:
 
 
 class SqlEngine(ABC):
-    """The verbs of ``meta.engine.MetadataEngine``. Each one's documentation stands there."""
+    """The verbs of ``meta.engine.MetadataEngine``. Each one's documentation stands there.
+
+    ``secrets`` seals secret keys on their way in and opens them on their way out, outside of transactions.
+    """
+
+    def __init__(self, secrets: SecretSeal) -> None:
+        self._secrets = secrets
+
+    def _sealed(self, key: AccessKey) -> AccessKey:
+        return key._replace(secret_key=self._secrets.seal(key.access_key, key.secret_key))
+
+    def _opened(self, key: AccessKey) -> AccessKey:
+        return key._replace(secret_key=self._secrets.open(key.access_key, key.secret_key))
 
     @abstractmethod
     def _read(self, verb: Callable[..., R], args: tuple[Any, ...], kwargs: dict[str, Any]) -> R:
@@ -103,14 +116,27 @@ class SqlEngine(ABC):
                 return version
         return self._snapshot(versions.get_version, (bucket_id, key, version_id), {"inline": inline})
 
-    create_account = write(accounts.create_account)
+    def create_account(self, account: Account, root_key: AccessKey | None) -> None:
+        """As the port has it."""
+        self._write(accounts.create_account, (account, root_key and self._sealed(root_key)), {})
+
     find_account = read(accounts.find_account)
     find_account_by = read(accounts.find_account_by)
     list_accounts = read(accounts.list_accounts)
     delete_account = write(accounts.delete_account)
-    create_access_key = write(accounts.create_access_key)
-    find_access_key = read(accounts.find_access_key)
-    list_access_keys = read(accounts.list_access_keys)
+
+    def create_access_key(self, key: AccessKey) -> None:
+        """As the port has it."""
+        self._write(accounts.create_access_key, (self._sealed(key),), {})
+
+    def find_access_key(self, access_key: str) -> AccessKey:
+        """As the port has it."""
+        return self._opened(self._read(accounts.find_access_key, (access_key,), {}))
+
+    def list_access_keys(self, account_id: str) -> Sequence[AccessKey]:
+        """As the port has it."""
+        return [self._opened(key) for key in self._read(accounts.list_access_keys, (account_id,), {})]
+
     set_access_key_active = write(accounts.set_access_key_active)
     delete_access_key = write(accounts.delete_access_key)
 
@@ -153,6 +179,7 @@ class SqlEngine(ABC):
 
     list_garbage = read(garbage.list_garbage)
     forget_garbage = write(garbage.forget_garbage)
+    queue_unnamed = write(garbage.queue_unnamed)
     known_refs = snapshot(garbage.known_refs)
 
     # images.ports.ImageStore
@@ -193,8 +220,15 @@ class SqlEngine(ABC):
     remove_member = write(iam.remove_member)
     list_members = snapshot(iam.list_members)
     list_groups_of = snapshot(iam.list_groups_of)
-    create_entity_key = write(iam.create_entity_key)
-    list_entity_keys = snapshot(iam.list_entity_keys)
+
+    def create_entity_key(self, key: AccessKey, *, keys_max: int) -> None:
+        """As the port has it."""
+        self._write(iam.create_entity_key, (self._sealed(key),), {"keys_max": keys_max})
+
+    def list_entity_keys(self, account_id: str, user: str | None) -> Sequence[AccessKey]:
+        """As the port has it."""
+        return [self._opened(key) for key in self._snapshot(iam.list_entity_keys, (account_id, user), {})]
+
     set_entity_key_active = write(iam.set_entity_key_active)
     delete_entity_key = write(iam.delete_entity_key)
     create_provider = write(iam_providers.create_provider)

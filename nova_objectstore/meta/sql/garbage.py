@@ -20,6 +20,13 @@ def forget_garbage(tx: Transaction, ids: Sequence[int]) -> None:
         tx.run(q.delete_garbage, garbage_id)
 
 
+def queue_unnamed(tx: Transaction, refs: Sequence[str], *, now_us: int) -> None:
+    """Queue those of ``refs`` that nothing names."""
+    for ref in refs:
+        if tx.one(q.find_ref, ref) is None:
+            tx.run(q.insert_garbage, ref, now_us)
+
+
 def known_refs(tx: Transaction, refs: Sequence[str]) -> Sequence[str]:
     """Those of ``refs`` that a version, a part, an image or the queue names."""
     return [ref for ref in refs if tx.one(q.find_ref, ref) is not None]

@@ -28,6 +28,7 @@ from nova_objectstore.images.ports import (
 from nova_objectstore.meta.sql.rows import Row
 from nova_objectstore.meta.sql.statements import images as q
 from nova_objectstore.meta.sql.statements.garbage import insert_garbage
+from nova_objectstore.meta.sql.statements.leases import FAR_US
 from nova_objectstore.meta.sql.transaction import Transaction
 
 # -- rows ------------------------------------------------------------------------------------------------------------
@@ -229,7 +230,7 @@ def _forget(tx: Transaction, image_id: str) -> None:
 
 def claim_pending(tx: Transaction, lease: str, *, now_us: int, until_us: int) -> Claim | None:
     """Lease the oldest unfinished image that nobody holds, and make it pending again."""
-    row = tx.one(q.find_claimable_image, now_us)
+    row = tx.one(q.find_claimable_image, now_us, until_us + FAR_US)
     if row is None:
         return None
     tx.run(q.claim_image, lease, until_us, now_us, row[0])

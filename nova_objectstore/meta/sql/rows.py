@@ -89,7 +89,21 @@ _encode_json = json.JSONEncoder(separators=(",", ":")).encode
 
 def encode_mapping(mapping: Mapping[str, str]) -> str | None:
     """JSON, or NULL for an empty mapping."""
-    return _encode_json(dict(mapping)) if mapping else None
+    if not mapping:
+        return None
+    if len(mapping) == 1:  # PERF: nothing but a Content-Type, nearly always one of a few
+        ((name, value),) = mapping.items()
+        if len(value) <= _PAIR_CHARS_MAX and len(name) <= _PAIR_CHARS_MAX:
+            return _encode_pair(name, value)
+    return _encode_json(dict(mapping))
+
+
+_PAIR_CHARS_MAX = 128
+
+
+@lru_cache(_MAPPINGS_KEPT)
+def _encode_pair(name: str, value: str) -> str:
+    return _encode_json({name: value})
 
 
 @lru_cache(_MAPPINGS_KEPT)

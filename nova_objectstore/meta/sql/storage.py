@@ -17,6 +17,7 @@ from nova_objectstore.meta.sql.rows import STANDARD, Row, VersionRow, decode_ver
 from nova_objectstore.meta.sql.statements import storage as q
 from nova_objectstore.meta.sql.statements import uploads as parts_q
 from nova_objectstore.meta.sql.statements.garbage import insert_garbage
+from nova_objectstore.meta.sql.statements.leases import FAR_US
 from nova_objectstore.meta.sql.statements.versions import delete_blob, insert_blob
 from nova_objectstore.meta.sql.transaction import Transaction
 from nova_objectstore.meta.sql.versions import Found, find_version, is_latest
@@ -143,7 +144,7 @@ def find_restores(tx: Transaction, versions: Sequence[Version]) -> Mapping[tuple
 
 def claim_restore(tx: Transaction, lease: str, *, now_us: int, until_us: int) -> RestoreClaim | None:
     """Lease the next restore to be made."""
-    row = tx.one(q.find_claimable_restore, now_us)
+    row = tx.one(q.find_claimable_restore, now_us, until_us + FAR_US)
     if row is None:
         return None
     restore, attempts = _decode(row), row[9] + 1

@@ -29,6 +29,7 @@ from nova_objectstore.meta.sql.transaction import BucketState, Transaction
 from nova_objectstore.meta.sql.versions import (
     Slot,
     check_slot,
+    date_of,
     find_version,
     growth,
     make_room,
@@ -163,7 +164,8 @@ def complete_upload(
     for part, offset in offsets.items():
         tx.run(q.set_part_offset, number, part, offset)
     make_room(tx, slot, new.modified_us)
-    new = new._replace(size=size, content=Content(ContentKind.PARTS, str(number)))
+    modified_us = date_of(slot, new.modified_us)
+    new = new._replace(size=size, content=Content(ContentKind.PARTS, str(number)), modified_us=modified_us)
     write_current(tx, slot, new, Place(int(ContentKind.PARTS), None, number), len(offsets))
     tx.count_parts(bucket.id, -counted)
     tx.run(q.delete_upload, number)

@@ -17,7 +17,7 @@ from nova_objectstore.errors import NoSuchKey, NoSuchVersion
 from nova_objectstore.meta.sql import agenda
 from nova_objectstore.meta.sql.bucket_states import read_state
 from nova_objectstore.meta.sql.conditions import check_condition
-from nova_objectstore.meta.sql.contents import Place, erase_content, store_content
+from nova_objectstore.meta.sql.contents import Place, erase_content, replace_content, store_content, takes_place_of
 from nova_objectstore.meta.sql.locks import check_removable, check_retention_change
 from nova_objectstore.meta.sql.looks import Plan
 from nova_objectstore.meta.sql.quotas import check_quota
@@ -45,6 +45,9 @@ from nova_objectstore.types import (
     Versioning,
     WriteCondition,
 )
+
+CLOCK_STEP_MIN_US = 1_000_000  # Last-Modified has whole seconds
+CLOCK_STEP_MAX_US = 24 * 3600 * 1_000_000  # a time zone that was mixed up
 
 # -- finding -----------------------------------------------------------------------------------------------------------
 
@@ -162,6 +165,16 @@ def open_slot(tx: Transaction, state: BucketState, bucket_id: int, key: str, now
     return Slot(bucket_id, key, NULL_VERSION, sequence, current, replaced, state.plan)
 
 
+def date_of(slot: Slot, now_us: int) -> int:
+    """When the version that takes the slot was modified: now, but not before the one that it follows.
+
+    A client that asks for what was modified since would be told that nothing was, had the clock been set back meanwhile. A
+    clock that is further behind was wrong before, and is believed now.
+    """
+    behind_us = slot.sequence - now_us  # a microsecond or two where the clock goes on
+    return slot.sequence if CLOCK_STEP_MIN_US < behind_us <= CLOCK_STEP_MAX_US else now_us
+
+
 def check_slot(slot: Slot, now_us: int) -> None:
     """Raise ObjectLocked when what would go for good is locked."""
     if slot.replaced is not None:
@@ -183,12 +196,19 @@ def make_room(tx: Transaction, slot: Slot, now_us: int) -> None:
     if replaced is None:
         return
     erase_content(tx, replaced, now_us)
+    forget_replaced(tx, slot)
+    if replaced is not current:
+        tx.run(q.delete_hidden, slot.bucket_id, slot.key, -replaced.sequence)
+
+
+def forget_replaced(tx: Transaction, slot: Slot) -> None:
+    """What is replaced is no longer counted, nor on the agenda."""
+    replaced = slot.replaced
+    assert replaced is not None
     if slot.plan is not None:
         agenda.forget(tx, slot.bucket_id, slot.key, replaced.sequence)
     if not replaced.is_marker:
         tx.count(slot.bucket_id, -1, -replaced.size)
-    if replaced is not current:
-        tx.run(q.delete_hidden, slot.bucket_id, slot.key, -replaced.sequence)
 
 
 def write_current(tx: Transaction, slot: Slot, new: NewVersion, place: Place, parts_count: int = 0) -> None:
@@ -248,8 +268,17 @@ def put_version(tx: Transaction, bucket: Bucket, new: NewVersion, condition: Wri
     check_slot(slot, new.modified_us)
     if state.quotas is not None:
         check_quota(tx, state.quotas, bucket.id, *growth(slot, new.size))
-    make_room(tx, slot, new.modified_us)
-    write_current(tx, slot, new, store_content(tx, new.content))
+    modified_us = date_of(slot, new.modified_us)
+    if modified_us != new.modified_us:
+        new = new._replace(modified_us=modified_us)
+    current = slot.current
+    if current is not None and current is slot.replaced and takes_place_of(new.content, current):
+        forget_replaced(tx, slot)  # PERF: the usual overwrite of a small object
+        place = replace_content(tx, new.content, current)
+    else:
+        make_room(tx, slot, new.modified_us)
+        place = store_content(tx, new.content)
+    write_current(tx, slot, new, place)
     return written_version(slot, new, new.content)
 
 

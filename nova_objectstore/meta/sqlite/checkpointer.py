@@ -35,6 +35,10 @@ class Checkpointer:
         self._changes = 0
         self._running = self._lane.submit(None)
 
+    def run(self) -> None:
+        """A checkpoint now; return when it is over."""
+        self._lane.call(None)
+
     def stop(self) -> None:
         """Finish what runs, and disconnect."""
         self._lane.stop()

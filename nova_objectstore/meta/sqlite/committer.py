@@ -93,6 +93,11 @@ class Committer:
         self._wake()
         return completion.wait()
 
+    def checkpoint(self) -> bool:
+        """Move what is in the log into the database, as far as readers allow, so that it may begin anew. Always true."""
+        self._checkpointer.run()
+        return True
+
     def stop(self) -> None:
         """Finish what is queued, and release everything."""
         self._stopping = True

@@ -8,8 +8,24 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
 
-from nova_objectstore.errors import EngineError, StorageFailed
-from nova_objectstore.meta.sql import accounts, buckets, compiler, iam, iam_policies, iam_providers, lifecycle_rules
+from nova_objectstore.errors import EngineError, StorageFailed, StorageFull
+from nova_objectstore.limits import LOCK_TIMEOUT_S
+from nova_objectstore.meta.secrets_port import NoSeal, SecretSeal
+from nova_objectstore.meta.sql import (
+    accounts,
+    announced,
+    buckets,
+    compiler,
+    garbage,
+    iam,
+    iam_policies,
+    iam_providers,
+    images,
+    lifecycle,
+    lifecycle_rules,
+    storage,
+    uploads,
+)
 from nova_objectstore.meta.sql.engine import SqlEngine
 from nova_objectstore.meta.sqlite.committer import Committer
 from nova_objectstore.meta.sqlite.connection import (
@@ -21,7 +37,9 @@ from nova_objectstore.meta.sqlite.connection import (
     is_stale,
     translate,
 )
+from nova_objectstore.meta.sqlite.reserve import Reserve
 from nova_objectstore.meta.sqlite.schema import prepare_schema
+from nova_objectstore.meta.sqlite.sealing import seal_secret_keys
 from nova_objectstore.meta.sqlite.turnstile import Turnstile
 from nova_objectstore.meta.sqlite.version_cache import VersionCache
 from nova_objectstore.meta.sqlite.wal_index import open_wal_index
@@ -37,7 +55,22 @@ _GROWS_EPOCH = frozenset(  # the modules whose writing verbs do
     module.__name__ for module in (accounts, buckets, iam, iam_policies, iam_providers, lifecycle_rules)
 )
 
-LOCK_TIMEOUT_S = 10.0  # SDKs give a request 60 s and retry on 503: waiting longer than this helps nobody
+_GIVES_SPACE = frozenset(  # verbs that must do their work on a full disk too: it is emptied by them
+    (
+        announced.delete_object,
+        announced.delete_version,
+        announced.delete_objects,
+        buckets.delete_bucket,
+        garbage.forget_garbage,
+        garbage.queue_unnamed,
+        images.deregister_image,
+        lifecycle.apply_decisions,
+        storage.expire_restores,
+        uploads.abort_upload,
+    )
+)
+
+NO_SEAL = NoSeal()
 
 
 class SqliteEngine(SqlEngine):
@@ -48,6 +81,8 @@ class SqliteEngine(SqlEngine):
     failure then loses the last writes, but never the database).
     ``lock_timeout_s``: how long a write waits for other processes before it fails with StorageFailed.
     ``connection_class``: what makes connections; for tests of failures.
+    ``secrets``: what seals secret keys; those that lie there unsealed are sealed when the engine is opened.
+    ``reserve_size``: bytes kept beside the database, so that deletions are possible when its disk is full; 0: none.
     """
 
     def __init__(
@@ -57,12 +92,18 @@ class SqliteEngine(SqlEngine):
         sync: str = "always",
         lock_timeout_s: float = LOCK_TIMEOUT_S,
         connection_class: type[sqlite3.Connection] = sqlite3.Connection,
+        secrets: SecretSeal = NO_SEAL,
+        reserve_size: int = 0,
     ) -> None:
+        super().__init__(secrets)
         self._settings = Settings(Path(path), sync, connection_class)
         self._lock_timeout_s = lock_timeout_s
+        self._reserve = Reserve(Path(path), reserve_size)
+        self._gives_space = _GIVES_SPACE if reserve_size else frozenset()
         self._turnstile = Turnstile(Path(path))
         self._epoch = 0
         self._epoch_trusted_until_s = 0.0  # time.monotonic()
+        self._epoch_mark = b""  # the wal-index's before the epoch was read
         self._committer: Committer | None = None
         self._reader: SqliteTransaction | None = None
         self._read_connection: sqlite3.Connection | None = None
@@ -85,6 +126,7 @@ class SqliteEngine(SqlEngine):
         except EngineError:
             self._turnstile.close()
             raise
+        self.tidy()
         self._committer = Committer(
             self._settings, self._turnstile, self._compiled.texts, lock_timeout_s=self._lock_timeout_s
         )
@@ -97,6 +139,7 @@ class SqliteEngine(SqlEngine):
             connection = connect_writer(self._settings, busy_timeout_s=self._lock_timeout_s)
             try:
                 prepare_schema(connection, self._compiled.schema)
+                seal_secret_keys(connection, self._secrets)
             finally:
                 connection.close()
         finally:
@@ -118,7 +161,11 @@ class SqliteEngine(SqlEngine):
         """As the port has it."""
         now_s = time.monotonic()
         if now_s >= self._epoch_trusted_until_s:
-            self._epoch = super().epoch()
+            # PERF: looking at the mark costs a fiftieth of the statement
+            mark = self._versions.index.mark() if self._versions is not None else b""
+            if not mark or mark != self._epoch_mark:
+                self._epoch = super().epoch()
+                self._epoch_mark = mark
             self._epoch_trusted_until_s = now_s + EPOCH_TRUST_S
         return self._epoch
 
@@ -136,13 +183,34 @@ class SqliteEngine(SqlEngine):
     def _write(self, verb: Callable[..., R], args: tuple[Any, ...], kwargs: dict[str, Any]) -> R:
         if self._committer is None:
             raise StorageFailed("the metadata engine is closed")
+        commit = self._committer.write if verb not in self._gives_space else self._write_on_full_disk
         if verb.__module__ not in _GROWS_EPOCH:
-            return self._committer.write(verb, args, kwargs)  # type: ignore[no-any-return]
+            return commit(verb, args, kwargs)  # type: ignore[no-any-return]
         try:
-            return self._committer.write(verb, args, kwargs)  # type: ignore[no-any-return]
+            return commit(verb, args, kwargs)  # type: ignore[no-any-return]
         finally:
             green.sleep(EPOCH_TRUST_S)
             self._epoch_trusted_until_s = 0.0
+
+    def _write_on_full_disk(self, verb: Callable[..., R], args: tuple[Any, ...], kwargs: dict[str, Any]) -> R:
+        """Write; where there is no space, begin the log anew, and then give the reserve back step by step."""
+        assert self._committer is not None
+        make_room = self._committer.checkpoint
+        while True:
+            try:
+                return self._committer.write(verb, args, kwargs)  # type: ignore[no-any-return]
+            except StorageFull:
+                if not make_room():
+                    raise
+            make_room = self.make_room
+
+    def make_room(self) -> bool:
+        """As the port has it: a step of the reserve."""
+        return green.run_native(self._reserve.release)
+
+    def tidy(self) -> None:
+        """As the port has it: take the reserve again, where it was given back."""
+        green.run_native(self._reserve.fill)
 
     def _read(self, verb: Callable[..., R], args: tuple[Any, ...], kwargs: dict[str, Any]) -> R:
         # PERF: on the hub's thread: a row that is in the page cache costs less than waking another thread.
@@ -185,6 +253,7 @@ class SqliteEngine(SqlEngine):
             return
         if self._versions is None or self._versions.index is not index:
             self._versions = VersionCache(index)
+            self._epoch_mark = b""
 
     def _disconnect_reader(self) -> None:
         connection, self._read_connection, self._reader = self._read_connection, None, None

@@ -12,7 +12,7 @@ import sqlite3
 from collections.abc import Sequence
 
 from nova_objectstore.errors import SchemaTooNew, StorageFailed
-from nova_objectstore.meta.sql.revisions import HEAD, STAMP, is_newer
+from nova_objectstore.meta.sql.revisions import HEAD, STAMP, is_newer, is_revision
 
 _REVISION_TABLE = (  # as alembic makes it
     "CREATE TABLE alembic_version (version_num VARCHAR(32) NOT NULL, "
@@ -21,12 +21,17 @@ _REVISION_TABLE = (  # as alembic makes it
 
 
 def prepare_schema(connection: sqlite3.Connection, create: Sequence[str]) -> None:
-    """Bring the database to this release's schema. The caller keeps other processes out. Raises SchemaTooNew."""
+    """Bring the database to this release's schema. The caller keeps other processes out.
+
+    Raises SchemaTooNew; StorageFailed for a schema that no release of this store has ever made.
+    """
     revision = read_revision(connection)
     if revision == HEAD:
         return
     if revision is None:
         _create(connection, create)
+    elif not is_revision(revision):
+        raise StorageFailed(f"the database has schema {revision!r}, which no release of this store has made")
     elif is_newer(revision):
         raise SchemaTooNew(f"the database has schema {revision}; this release knows schemas up to {HEAD}")
     else:

@@ -13,8 +13,11 @@
 
 from __future__ import annotations
 
+import re
+
 from nova_objectstore.errors import InvalidArgument, NotOffered
 from nova_objectstore.s3.auth import presigned, sigv2, sigv4
+from nova_objectstore.s3.auth.canonical import decode_component
 from nova_objectstore.s3.auth.request import (
     AuthType,
     PayloadForm,
@@ -48,12 +51,12 @@ def authenticate(
     """
     authorization = request.headers.get("authorization")
     in_query = _query_mechanism(request.query) if request.query else ""
-    if authorization and in_query:
+    if in_query and (authorization or in_query == "both"):
         raise InvalidArgument(
             "Only one auth mechanism allowed; only the X-Amz-Algorithm query parameter, Signature query string parameter "
             "or the Authorization header should be specified",
             argument_name="Authorization",
-            argument_value=authorization,
+            argument_value=_scheme_of(authorization or ""),
         )
     if in_query == "v4":
         return presigned.verify_presigned(request, lookup=lookup, region=region, now_s=now_s, service=service)
@@ -69,13 +72,23 @@ def authenticate(
     raise _unknown_scheme(scheme, space, authorization)
 
 
+_escaped_name = re.compile(r"(?:^|&)[^=&%]*+%").search
+
+
 def _query_mechanism(query: str) -> str:
-    """``v4``, ``v2`` or ``""``: by the parameters that only signed requests have."""
-    if "X-Amz-" not in query and "AWSAccessKeyId" not in query and "Signature" not in query:
+    """``v4``, ``v2``, ``both`` or ``""``: by the parameters that only signed requests have.
+
+    Names are decoded: a URL whose parameters stood there escaped would have the canonical query of a presigned one, and its
+    signature, in a header, would be good for longer than the URL was.
+    """
+    is_escaped = "%" in query and _escaped_name(query) is not None
+    if not is_escaped and "X-Amz-" not in query and "AWSAccessKeyId" not in query and "Signature" not in query:
         return ""  # PERF: nearly every query
     names = {item.partition("=")[0] for item in query.split("&")}
+    if is_escaped:
+        names = {decode_component(name) for name in names}
     if names & _V4_PARAMETERS:
-        return "v4"
+        return "both" if names & _V2_PARAMETERS else "v4"
     return "v2" if names & _V2_PARAMETERS else ""
 
 
@@ -87,4 +100,10 @@ def _unknown_scheme(scheme: str, space: str, authorization: str) -> InvalidArgum
         if space
         else "Authorization header is invalid -- one and only one ' ' (space) required."
     )
-    return InvalidArgument(message, argument_name="Authorization", argument_value=authorization)
+    return InvalidArgument(message, argument_name="Authorization", argument_value=_scheme_of(authorization))
+
+
+def _scheme_of(authorization: str) -> str:
+    """What an answer repeats of the header: tokens and passwords of other schemes stay out of it."""
+    scheme, space, _ = authorization.partition(" ")
+    return scheme if space and scheme.isascii() and scheme.replace("-", "").isalnum() else ""

@@ -33,6 +33,11 @@ _is_canonical_component = re.compile(rf"(?:[{_UNRESERVED}]++|{_ESCAPE}|%2F)*+").
 
 _spaces = re.compile(r"[ \t]+")
 
+_SECRET_NAMES = "x-amz-(?:security-token|(?:copy-source-)?server-side-encryption-customer-key)"  # noqa: S105  their names
+_secret_header = re.compile(rf"^({_SECRET_NAMES}):.*$", re.MULTILINE).sub
+_secret_parameter = re.compile(rf"(?<=[\n&?])({_SECRET_NAMES})=[^&\n]*", re.IGNORECASE).sub
+REDACTED = "REDACTED"
+
 
 def wire_bytes(text: str) -> bytes:
     """The bytes that came over the wire as ``text`` (latin-1, as in WSGI; UTF-8 for text that cannot have been)."""
@@ -40,6 +45,15 @@ def wire_bytes(text: str) -> bytes:
         return text.encode("latin-1")
     except UnicodeEncodeError:
         return text.encode("utf-8", "surrogatepass")
+
+
+def without_secrets(signed: str) -> str:
+    """What was signed, for an error's answer: without session tokens and customers' keys, which answers would put into logs.
+
+    ``signed``: a canonical request of SigV4, or a string to sign of SigV2.
+    """
+    signed = _secret_header(rf"\1:{REDACTED}", signed)
+    return _secret_parameter(rf"\1={REDACTED}", signed)
 
 
 def canonical_path(path: str) -> str:
@@ -112,12 +126,6 @@ def query_spellings(pairs: Sequence[tuple[str, str]]) -> list[str]:
         return [canonical]
     as_sent = _join_query(pairs)
     return [canonical] if canonical == as_sent else [canonical, as_sent]
-
-
-def path_spellings(path: str) -> list[str]:
-    """What a client may have signed for this raw path: the canonical URI, then the path as sent."""
-    canonical = canonical_path(path)
-    return [canonical] if canonical == path else [canonical, path]
 
 
 def trim(value: str) -> str:

@@ -62,9 +62,11 @@ def is_chunked(headers: Mapping[str, str], payload: PayloadForm | None) -> bool:
     ``payload`` is None for an anonymous request. Clients also send ``Content-Encoding: aws-chunked`` with a plain body,
     which then has no x-amz-decoded-content-length.
     """
+    if payload is PayloadForm.HASH:
+        return False
     if payload in CHUNKED_FORMS:
         return True
-    if payload is PayloadForm.HASH or "x-amz-decoded-content-length" not in headers:
+    if "x-amz-decoded-content-length" not in headers:
         return False
     return "aws-chunked" in headers.get("content-encoding", "") or headers.get("x-amz-content-sha256", "").startswith(
         "STREAMING-"
@@ -103,7 +105,7 @@ class SignatureChain:
         )
 
     def _check(self, to_sign: str, signature: str) -> None:
-        computed = hmac.digest(self._key, to_sign.encode(), "sha256").hex()
+        computed = self._key.sign(to_sign.encode())
         if not hmac.compare_digest(computed.encode(), signature.encode()):
             raise SignatureDoesNotMatch(
                 aws_access_key_id=self._access_key, string_to_sign=to_sign, signature_provided=signature

@@ -33,8 +33,9 @@ from nova_objectstore.errors import (
     SignatureDoesNotMatch,
 )
 from nova_objectstore.limits import FORM_POLICY_BYTES_MAX
-from nova_objectstore.s3.auth.canonical import wire_bytes
+from nova_objectstore.s3.auth.canonical import REDACTED, wire_bytes
 from nova_objectstore.s3.auth.request import AuthType, PayloadForm, SecretLookup, SignatureVersion, SignedRequest
+from nova_objectstore.s3.auth.signing_key import NO_KEY, signing_key
 from nova_objectstore.s3.auth.sigv4 import (
     ALGORITHM,
     check_scope,
@@ -42,7 +43,6 @@ from nova_objectstore.s3.auth.sigv4 import (
     hex_bytes,
     parse_credential,
     parse_timestamp,
-    signing_key,
 )
 
 _expiration = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(?:\.[0-9]{1,9})?Z").fullmatch
@@ -265,7 +265,7 @@ def _verify_v4(fields: Mapping[str, str], *, lookup: SecretLookup, region: str, 
         )
     secret = find_secret(credential.access_key, lookup)
     key = signing_key(secret, credential.day, credential.region, credential.service)
-    computed = hmac.digest(key, wire_bytes(fields["policy"]), "sha256").hex()
+    computed = key.sign(wire_bytes(fields["policy"]))
     _compare(computed, fields["x-amz-signature"], credential.access_key, fields["policy"])
     return SignedRequest(
         credential.access_key, AuthType.FORM, SignatureVersion.V4, (), PayloadForm.UNSIGNED, PayloadForm.UNSIGNED.value,
@@ -280,15 +280,24 @@ def _verify_v2(fields: Mapping[str, str], *, lookup: SecretLookup) -> SignedRequ
     _compare(computed, fields["signature"], access_key, fields["policy"])
     return SignedRequest(
         access_key, AuthType.FORM, SignatureVersion.V2, (), PayloadForm.UNSIGNED, PayloadForm.UNSIGNED.value, "", "",
-        fields["signature"], b"", fields.get("x-amz-security-token"), 0.0,
+        fields["signature"], NO_KEY, fields.get("x-amz-security-token"), 0.0,
     )  # fmt: skip
 
 
 def _compare(computed: str, provided: str, access_key: str, policy: str) -> None:
     if not hmac.compare_digest(computed.encode(), wire_bytes(provided)):
+        shown = REDACTED if _names_a_token(policy) else policy
         raise SignatureDoesNotMatch(
             aws_access_key_id=access_key,
-            string_to_sign=policy,
+            string_to_sign=shown,
             signature_provided=provided,
-            string_to_sign_bytes=hex_bytes(policy),
+            string_to_sign_bytes=hex_bytes(shown),
         )
+
+
+def _names_a_token(policy: str) -> bool:
+    """Whether a form's policy has a condition on a session token, and so the token in it."""
+    try:
+        return b"x-amz-security-token" in b64decode(wire_bytes(policy)).lower()
+    except ValueError:
+        return False

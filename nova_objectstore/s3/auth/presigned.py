@@ -22,6 +22,7 @@ from nova_objectstore.errors import (
 from nova_objectstore.limits import CLOCK_SKEW_MAX_S, PRESIGNED_EXPIRES_MAX_S
 from nova_objectstore.s3.auth.canonical import decode_component, split_query
 from nova_objectstore.s3.auth.request import AuthType, SecretLookup, SignatureVersion, SignedRequest, WireRequest
+from nova_objectstore.s3.auth.signing_key import signing_key
 from nova_objectstore.s3.auth.sigv4 import (
     ALGORITHM,
     CONTENT_SHA256,
@@ -35,7 +36,6 @@ from nova_objectstore.s3.auth.sigv4 import (
     parse_payload,
     parse_signed_headers,
     parse_timestamp,
-    signing_key,
 )
 
 SIGNATURE = "X-Amz-Signature"

@@ -6,6 +6,8 @@ import enum
 from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
+from nova_objectstore.s3.auth.signing_key import SigningKey
+
 SecretLookup = Callable[[str], str | None]
 """Access key to secret key; None when there is no such key. May raise InvalidToken or ExpiredToken for a session's key."""
 
@@ -65,7 +67,7 @@ class SignedRequest(NamedTuple):
     timestamp: str  # as in the string to sign: 20130524T000000Z; "" for SigV2
     scope: str  # 20130524/us-east-1/s3/aws4_request; "" for SigV2
     signature: str
-    signing_key: bytes
+    signing_key: SigningKey
     session_token: str | None
     signed_at_s: float
     expires_at_s: float | None = None

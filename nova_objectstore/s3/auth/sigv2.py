@@ -5,8 +5,8 @@ Strategy: rebuild the string to sign from the request and compare; there is noth
 Laws (AWS: "Signing and authenticating REST requests", "Query string request authentication alternative"):
 
 - The path is signed as sent, undecoded, behind ``/bucket`` where the bucket is in the host name. Host itself is not signed.
-- Of the query only sub-resources and response overrides are signed, their values decoded. The list is SigV2's own; it is
-  not that of the front's markers.
+- Of the query only sub-resources and response overrides are signed, names and values decoded: what the front obeys under an
+  escaped name is signed under its own. The list is SigV2's own; it is not that of the front's markers.
 - The date line is empty beside an x-amz-date; in the query form it is Expires.
 - In the query form, ``x-amz-*``, content-type and content-md5 may stand in the query; they are signed as headers.
 - Every ``x-amz-*`` header is signed by being there; the body is not.
@@ -18,11 +18,12 @@ import hmac
 import re
 from base64 import b64encode
 from collections.abc import Mapping
+from operator import itemgetter
 from typing import NamedTuple
 from urllib.parse import unquote
 
 from nova_objectstore.errors import AccessDenied, InvalidArgument, SignatureDoesNotMatch
-from nova_objectstore.s3.auth.canonical import decode_component, split_query, wire_bytes
+from nova_objectstore.s3.auth.canonical import decode_component, split_query, wire_bytes, without_secrets
 from nova_objectstore.s3.auth.request import (
     AuthType,
     PayloadForm,
@@ -31,6 +32,7 @@ from nova_objectstore.s3.auth.request import (
     SignedRequest,
     WireRequest,
 )
+from nova_objectstore.s3.auth.signing_key import NO_KEY
 from nova_objectstore.s3.auth.sigv4 import check_skew, find_secret, hex_bytes, iso_time, missing_date, parse_timestamp
 from nova_objectstore.s3.conditions import parse_http_date
 
@@ -67,18 +69,19 @@ class _Signable(NamedTuple):
         """Compare; ``exact`` allows one list of parameters only. Raises SignatureDoesNotMatch."""
         provided = wire_bytes(signature)
         parameters = [_ALL_PARAMETERS]
-        if not exact and any(name in LATE_PARAMETERS for name, _ in split_query(self.request.query)):
+        if not exact and any(_decoded_item(name)[0] in LATE_PARAMETERS for name, _ in split_query(self.request.query)):
             parameters.append(SIGNED_PARAMETERS)
         texts = [self.string_to_sign(names, path) for path in self._paths() for names in parameters]
         for text in texts:
             computed = b64encode(hmac.digest(secret.encode(), wire_bytes(text), "sha1"))
             if hmac.compare_digest(computed, provided):
                 return
+        shown = without_secrets(texts[0])
         raise SignatureDoesNotMatch(
             aws_access_key_id=access_key,
-            string_to_sign=texts[0],
+            string_to_sign=shown,
             signature_provided=signature,
-            string_to_sign_bytes=hex_bytes(texts[0]),
+            string_to_sign_bytes=hex_bytes(shown),
         )
 
     def _paths(self) -> list[str]:
@@ -100,16 +103,18 @@ class _Signable(NamedTuple):
     def _resource(self, parameters: frozenset[str], path: str) -> str:
         prefix = f"/{self.bucket}" if self.bucket else ""
         query = self.request.query
-        signed = [item for item in query.split("&") if item.partition("=")[0] in parameters] if query else []
-        signed.sort(key=lambda item: item.partition("=")[0])
-        pieces = [_decoded_item(item) for item in signed]
+        items = [_decoded_item(item) for item in query.split("&")] if query else []
+        signed = sorted((item for item in items if item[0] in parameters), key=itemgetter(0))
+        pieces = [name + equals + value for name, equals, value in signed]
         return prefix + path + ("?" + "&".join(pieces) if pieces else "")
 
 
-def _decoded_item(item: str) -> str:
-    """``name=value`` with its value decoded to the bytes that it stands for (as latin-1, like all of the wire)."""
+def _decoded_item(item: str) -> tuple[str, str, str]:
+    """Name, ``=`` or nothing, and value, decoded to the bytes that they stand for (as latin-1, like all of the wire)."""
     name, equals, value = item.partition("=")
-    return name + equals + unquote(value, encoding="latin-1")
+    if "%" in name:
+        name = unquote(name, encoding="latin-1")
+    return name, equals, unquote(value, encoding="latin-1")
 
 
 def _refuse_header(header: str) -> InvalidArgument:
@@ -177,11 +182,14 @@ def verify_query(request: WireRequest, *, lookup: SecretLookup, now_s: float, bu
 
 
 def _hoisted(given: Mapping[str, str]) -> dict[str, str]:
-    """Query parameters that stand for headers; their text as a header has it."""
+    """Query parameters that stand for headers; their text as a header has it.
+
+    One with a line's end is none that a header can have: it could pass for several of the string to sign.
+    """
     return {
         name: value.encode().decode("latin-1")
         for name, value in given.items()
-        if name.startswith("x-amz-") or name in ("content-type", "content-md5")
+        if (name.startswith("x-amz-") or name in ("content-type", "content-md5")) and "\n" not in value
     }
 
 
@@ -195,5 +203,5 @@ def _signed(
 ) -> SignedRequest:
     return SignedRequest(
         access_key, auth_type, SignatureVersion.V2, (), PayloadForm.UNSIGNED, PayloadForm.UNSIGNED.value, "", "",
-        signature, b"", token, signed_at_s, expires_at_s,
+        signature, NO_KEY, token, signed_at_s, expires_at_s,
     )  # fmt: skip

@@ -37,10 +37,11 @@ from nova_objectstore.errors import (
 from nova_objectstore.limits import CLOCK_SKEW_MAX_S, CREDENTIAL_CHARS_MAX, SIGNED_HEADERS_CHARS_MAX
 from nova_objectstore.s3.auth.canonical import (
     canonical_headers,
-    path_spellings,
+    canonical_path,
     query_spellings,
     split_query,
     wire_bytes,
+    without_secrets,
 )
 from nova_objectstore.s3.auth.request import (
     AuthType,
@@ -50,11 +51,11 @@ from nova_objectstore.s3.auth.request import (
     SignedRequest,
     WireRequest,
 )
+from nova_objectstore.s3.auth.signing_key import TERMINATOR, SigningKey, signing_key
 from nova_objectstore.s3.conditions import parse_http_date
 
 ALGORITHM = "AWS4-HMAC-SHA256"
 ECDSA_ALGORITHM = "AWS4-ECDSA-P256-SHA256"  # SigV4A
-TERMINATOR = "aws4_request"
 CONTENT_SHA256 = "x-amz-content-sha256"
 
 Fault = Callable[..., StoreError]
@@ -291,15 +292,6 @@ def _read_date(headers: Mapping[str, str]) -> tuple[str, int, str]:
 # -- the signature -----------------------------------------------------------------------------------------------------
 
 
-@lru_cache(maxsize=4096)  # a key pair has one signing key a day; days and scopes are checked before
-def signing_key(secret: str, day: str, region: str, service: str) -> bytes:
-    """The key that a secret has for one day, region and service."""
-    key = hmac.digest(b"AWS4" + secret.encode(), day.encode(), "sha256")
-    for part in (region, service, TERMINATOR):
-        key = hmac.digest(key, part.encode(), "sha256")
-    return key
-
-
 def find_secret(access_key: str, lookup: SecretLookup) -> str:
     """The secret of an access key. Raises InvalidAccessKeyId."""
     secret = lookup(access_key)
@@ -313,6 +305,9 @@ def hex_bytes(text: str) -> str:
     return wire_bytes(text).hex(" ")
 
 
+_NO_QUERIES = ("",)
+
+
 class Signable(NamedTuple):
     """Everything a SigV4 signature covers but the spelling of path and query."""
 
@@ -323,7 +318,7 @@ class Signable(NamedTuple):
     timestamp: str
     scope: str
 
-    def verify(self, signature: str, key: bytes, access_key: str) -> None:
+    def verify(self, signature: str, key: SigningKey, access_key: str) -> None:
         """Compare with the signature of each spelling that the client may have signed. Raises SignatureDoesNotMatch."""
         request = self.request
         tail = (
@@ -331,23 +326,27 @@ class Signable(NamedTuple):
             f"{self.signed_headers.text}\n{self.payload_hash}"
         )
         provided = wire_bytes(signature)
-        queries = query_spellings(self.query) if self.query else [""]
-        first = ""
-        for path in path_spellings(request.path):
+        queries = query_spellings(self.query) if self.query else _NO_QUERIES
+        # PERF: a path is nearly always signed as it was sent, which is canonical: the look at it comes second
+        for query in queries:
+            if self._is_signature(provided, f"{request.method}\n{request.path}\n{query}\n{tail}", key):
+                return
+        path = canonical_path(request.path)
+        if path != request.path:
             for query in queries:
-                canonical = f"{request.method}\n{path}\n{query}\n{tail}"
-                to_sign = self._string_to_sign(canonical)
-                computed = hmac.digest(key, to_sign.encode(), "sha256").hex()
-                if hmac.compare_digest(computed.encode(), provided):
+                if self._is_signature(provided, f"{request.method}\n{path}\n{query}\n{tail}", key):
                     return
-                first = first or canonical
-        raise self._mismatch(first, signature, access_key)
+        raise self._mismatch(f"{request.method}\n{path}\n{queries[0]}\n{tail}", signature, access_key)
+
+    def _is_signature(self, provided: bytes, canonical: str, key: SigningKey) -> bool:
+        return hmac.compare_digest(key.sign(self._string_to_sign(canonical).encode()).encode(), provided)
 
     def _string_to_sign(self, canonical: str) -> str:
         return f"{ALGORITHM}\n{self.timestamp}\n{self.scope}\n{sha256(wire_bytes(canonical)).hexdigest()}"
 
     def _mismatch(self, canonical: str, signature: str, access_key: str) -> SignatureDoesNotMatch:
         to_sign = self._string_to_sign(canonical)
+        canonical = without_secrets(canonical)
         return SignatureDoesNotMatch(
             aws_access_key_id=access_key,
             string_to_sign=to_sign,

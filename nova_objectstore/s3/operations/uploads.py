@@ -18,6 +18,7 @@ from nova_objectstore.s3.body import open_body, read_document
 from nova_objectstore.s3.checksums import VALUE_HEADERS, read_upload_checksum
 from nova_objectstore.s3.conditions import write_condition
 from nova_objectstore.s3.encryption_headers import encryption_headers, read_customer_key, written_headers
+from nova_objectstore.s3.large_documents import in_turn
 from nova_objectstore.s3.lifecycle_headers import abort_headers, expiration_headers
 from nova_objectstore.s3.object_headers import checksum_headers, read_spec, version_headers
 from nova_objectstore.s3.operation import STREAM, Controller, operation
@@ -35,6 +36,7 @@ from nova_objectstore.s3.render import (
 from nova_objectstore.s3.request import S3Request
 from nova_objectstore.s3.xml import element
 from nova_objectstore.types import Upload, UploadsQuery, Versioning
+from nova_wsgi import green
 
 
 class UploadController(Controller):
@@ -107,6 +109,11 @@ class UploadController(Controller):
             headers.append(("x-amz-copy-source-version-id", source.version_id))
         return xml_answer(200, render_copy("CopyPartResult", part.etag, part.modified_us, part.checksum), headers)
 
+    def _read_parts(self, req: S3Request) -> Sequence[ChosenPart]:
+        document = read_document(req, claimed=False)
+        with in_turn(document):
+            return _read_parts(document)
+
     @operation("CompleteMultipartUpload", "POST /{bucket}/{key}?uploadId", action="s3:PutObject", body=STREAM)
     def complete_multipart_upload(self, req: S3Request) -> Answer:
         """Make the listed parts the key's current object."""
@@ -114,7 +121,7 @@ class UploadController(Controller):
             req.bucket,
             req.key,
             req.query["uploadId"],
-            _read_parts(read_document(req, claimed=False)),
+            self._read_parts(req),
             claim=_read_claim(req),
             condition=write_condition(req.headers),
             customer=read_customer_key(req.headers),
@@ -204,7 +211,9 @@ def _read_parts(body: bytes) -> Sequence[ChosenPart]:
     """The parts of a CompleteMultipartUpload document. Raises MalformedXML."""
     root = xml.parse(body, "CompleteMultipartUpload")
     chosen = []
+    turn = green.Turn()  # 10,000 parts
     for entry in xml.children(root, "Part"):
+        turn.pause()
         number = xml.text(entry, "PartNumber")
         if not (number.isascii() and number.isdigit() and len(number) <= 5):
             raise MalformedXML()

@@ -27,6 +27,7 @@ from nova_objectstore.s3.operations.locks import may_bypass
 from nova_objectstore.s3.render import render_deleted
 from nova_objectstore.s3.request import S3Request
 from nova_objectstore.types import Deleted, Versioning
+from nova_wsgi import green
 
 DELETE_ACTIONS = {False: "s3:DeleteObject", True: "s3:DeleteObjectVersion"}
 READ_ACTIONS = {False: "s3:GetObject", True: "s3:GetObjectVersion"}
@@ -100,7 +101,11 @@ class WritingController(Controller):
 
     def _delete_allowed(self, req: S3Request, deletes: Sequence[Delete]) -> Sequence[Deleted | Exception]:
         """Delete those the caller may delete; the others' outcome is the refusal."""
-        outcomes: list[Deleted | Exception | None] = [self._refusal(req, delete) for delete in deletes]
+        outcomes: list[Deleted | Exception | None] = []
+        turn = green.Turn()  # policies of the largest size take milliseconds for each key
+        for delete in deletes:
+            outcomes.append(self._refusal(req, delete))
+            turn.pause()
         allowed = [delete for delete, refusal in zip(deletes, outcomes, strict=True) if refusal is None]
         done = iter(
             self._objects.delete_many(
@@ -153,6 +158,8 @@ def _delete_actions(delete: Delete, *, bypassing: bool) -> Iterator[str]:
 def _read_deletes(body: bytes) -> tuple[Sequence[Delete], bool]:
     """The document of DeleteObjects, and whether to answer only errors. Raises MalformedXML, InvalidArgument."""
     root = xml.parse(body, "Delete")
+    if not 1 <= len(xml.children(root, "Object")) <= DELETE_KEYS_MAX:
+        raise MalformedXML()
     deletes = [
         Delete(
             xml.text(entry, "Key"),
@@ -165,8 +172,6 @@ def _read_deletes(body: bytes) -> tuple[Sequence[Delete], bool]:
         )
         for entry in xml.children(root, "Object")
     ]
-    if not 1 <= len(deletes) <= DELETE_KEYS_MAX:
-        raise MalformedXML()
     if any(not delete.key for delete in deletes):
         raise InvalidArgument("A key must not be empty", argument_name="Key", argument_value="")
     return deletes, xml.boolean(root, "Quiet", default=False)

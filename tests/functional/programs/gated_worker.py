@@ -14,8 +14,8 @@ from nova_objectstore.assembly import now_us
 from nova_objectstore.assembly_images import image_bundles, image_store, open_keys
 from nova_objectstore.images.job import ImageJob
 from nova_objectstore.images.source import BundleSource, StoredObject
-from nova_objectstore.manager import ObjectstoreWorkerManager
 from nova_objectstore.types import Principal
+from nova_objectstore.worker_manager import ObjectstoreWorkerManager
 from nova_wsgi import green
 
 PIECES_BEFORE = (

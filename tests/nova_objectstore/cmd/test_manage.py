@@ -10,10 +10,10 @@ import sys
 
 import pytest
 
+from nova_objectstore.assembly import Settings, open_metadata
 from nova_objectstore.cmd.manage import run
 from nova_objectstore.domain.identities import Identities
 from nova_objectstore.manage import COMMANDS
-from nova_objectstore.meta.sqlite import SqliteEngine
 from nova_objectstore.types import Versioning
 
 PAIR = ["--access-key", "AKIAEXAMPLE", "--secret-key", "example-secret"]
@@ -54,7 +54,7 @@ def shell(tmp_path):
 def store(shell):
     """What a running server has open."""
     shell.run("account", "create", "backup", *PAIR)
-    engine = SqliteEngine(shell.path / "metadata.sqlite")
+    engine = open_metadata(Settings(state_path=shell.path))
     engine.open()
     yield engine
     engine.close()

@@ -67,6 +67,20 @@ def test_what_was_committed_is_read_back(engine):
     assert get(engine, ref) == b"one two three"
 
 
+def test_what_is_doubted_is_told_until_it_is_settled_or_deleted(engine):
+    first, second, third = (put(engine, b"content", settle=False) for _ in range(3))
+    assert list(engine.list_doubtful()) == []
+    engine.doubt([first, second])
+    engine.doubt([second])
+    assert sorted(engine.list_doubtful()) == sorted([first, second])
+
+    engine.settle([first, third])
+    assert list(engine.list_doubtful()) == [second]
+    engine.delete(second)
+    assert list(engine.list_doubtful()) == []
+    assert get(engine, first) == b"content"
+
+
 def test_empty_data_is_data(engine):
     ref = put(engine, b"")
 

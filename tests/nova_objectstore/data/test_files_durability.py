@@ -95,3 +95,54 @@ def test_a_directory_that_another_process_made_is_synced_before_it_is_trusted(tm
 
     cuts.put()
     cuts.engine.stop()
+
+
+def test_a_deletion_is_durable_once_deletions_are_synced(tmp_path):
+    cuts = PowerCuts(tmp_path / "data")
+    cuts.engine.start()
+    refs = [cuts.put() for _ in range(5)]
+    cuts.acknowledged.clear()
+    for ref in refs:
+        cuts.engine.delete(ref)
+    disk, paths = cuts.filesystem.disk, [f"{cuts.root}/{ref[:2]}/{ref}" for ref in refs]
+    assert all(disk.survives(path, cuts.root) for path in paths), "nothing was synced: a power cut brings them back"
+    cuts.order.clear()
+
+    cuts.engine.sync_deletions()
+
+    assert not any(disk.survives(path, cuts.root) for path in paths)
+    assert cuts.order == ["sync_directory"] * len({os.path.dirname(path) for path in paths})
+    cuts.order.clear()
+    cuts.engine.sync_deletions()
+    assert cuts.order == []
+    cuts.engine.stop()
+
+
+def test_what_a_process_removed_before_it_died_is_synced_by_the_next(tmp_path):
+    cuts = PowerCuts(tmp_path / "data")
+    cuts.engine.start()
+    ref = cuts.put()
+    cuts.acknowledged.clear()
+    path = f"{cuts.root}/{ref[:2]}/{ref}"
+    cuts.filesystem.unlink(path)  # and the process is no more
+
+    cuts.engine.delete(ref)
+    cuts.engine.sync_deletions()
+
+    assert not cuts.filesystem.disk.survives(path, cuts.root)
+    cuts.engine.stop()
+
+
+def test_deleting_something_unsettled_takes_its_entry_last(tmp_path):
+    cuts = PowerCuts(tmp_path / "data")
+    cuts.engine.start()
+    writer = cuts.engine.create()
+    writer.write(bytes(SIZE))
+    ref = writer.commit()
+    cuts.order.clear()
+
+    cuts.engine.delete(ref)
+
+    assert cuts.order == ["unlink", "sync_directory", "unlink"]
+    assert not cuts.filesystem.disk.survives(f"{cuts.root}/{ref[:2]}/{ref}", cuts.root)
+    cuts.engine.stop()

@@ -143,6 +143,29 @@ def test_a_failed_sync_is_never_retried(tmp_path):
     check_state(tmp_path / "data", {})
 
 
+@pytest.mark.parametrize("call", ["settle", "delete"])
+def test_what_cannot_be_removed_is_doubtful_until_it_can(tmp_path, call):
+    story = Story(tmp_path / "data")
+    story.engine.start()
+    writer = story.engine.create()
+    writer.write(CONTENT)
+    ref = writer.commit()
+    story.filesystem.fail(1, error=errno.EROFS, sticky=True)
+    if call == "settle":
+        story.engine.settle([ref])
+        story.named[ref] = CONTENT
+    else:
+        with pytest.raises(StorageFailed):
+            story.engine.delete(ref)
+    assert story.engine.list_doubtful() == [ref]
+
+    story.filesystem.heal()
+    getattr(story.engine, call)([ref] if call == "settle" else ref)
+    assert story.engine.list_doubtful() == []
+    story.die()
+    check_state(tmp_path / "data", story.named)
+
+
 def test_a_final_name_that_cannot_be_removed_is_found_by_the_next_process(tmp_path):
     story = Story(tmp_path / "data")
     story.engine.start()

@@ -33,6 +33,20 @@ def test_a_password_is_read_and_never_shown() -> None:
 
 
 @pytest.mark.parametrize(
+    ("url", "shown"),
+    [
+        ("https://user:s%2Fcr%40t@example.org:8443/hook", "https://user:***@example.org:8443/hook"),
+        ("https://:secret@example.org/", "https://:***@example.org/"),
+        ("amqp://user:secret@example.org/vhost", "amqp://user:***@example.org/vhost"),
+        ("https://example.org/hook?token=secret&a=b", "https://example.org/hook?***"),
+        ("https://user@example.org/a@b:c@d", "https://user@example.org/a@b:c@d"),
+    ],
+)
+def test_what_is_shown_tells_no_secret(url: str, shown: str) -> None:
+    assert read_endpoint(url, schemes=EVERY).shown == shown
+
+
+@pytest.mark.parametrize(
     "url",
     ["", "example.org", "ftp://host/", "http://", "http://host:0/", "http://host:x/", "http://host:70000/", "http://h/#f",
      "http://ho st/", "http://höst/", "http://h/\r\nX: y", "http://[::1/", "file:///etc/passwd", "http://h/" + "a" * 3000],

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -13,6 +14,7 @@ from nova_objectstore.delivery import spool as module
 from nova_objectstore.delivery.spool import DIRECTORY, Group, Spool, read_batch
 from nova_objectstore.domain.access_logging import KeyFormat, LogTarget, Source
 from nova_objectstore.domain.acl import Grant, Permission
+from nova_wsgi import green
 
 SOURCE = Source("photos", "111122223333", ("111122223333", "c" * 64))
 TARGET = LogTarget("logs", "a/b")
@@ -47,6 +49,29 @@ def test_what_was_written_is_taken_once_and_after_its_time(spool: Spool) -> None
     assert batch.records == {SOURCE: ["one", 'two "ü"']}
     assert take(spool) == [path], "until it is unlinked: its worker may have died"
     assert batch.key == read_batch(path).key, "it is stored under one key, however often"
+
+
+def test_taking_in_native_threads_opens_nothing_that_stays(spool: Spool) -> None:
+    def pollers() -> int:
+        found = [Path(f"/proc/self/fd/{name}") for name in os.listdir("/proc/self/fd")]
+        return sum(1 for path in found if path.is_symlink() and os.readlink(path) == "anon_inode:[eventpoll]")
+
+    green.run_native(int)  # which may make what threads are answered through
+    before = pollers()
+    for _ in range(2 * green.NATIVE_THREADS_MAX):
+        spool.write(group(), SOURCE, "one")
+        green.run_native(take, spool)
+    assert pollers() == before
+
+
+def test_what_is_written_after_the_end_is_kept_and_leaves_nothing_open(spool: Spool) -> None:
+    spool.write(group(), SOURCE, "one")
+    spool.close()
+    before = len(os.listdir("/proc/self/fd"))
+    spool.write(group(), SOURCE, "two")
+    assert len(os.listdir("/proc/self/fd")) == before
+    (path,) = take(spool)
+    assert read_batch(path).records == {SOURCE: ["one", "two"]}
 
 
 def test_a_writer_goes_on_behind_what_was_taken(spool: Spool) -> None:

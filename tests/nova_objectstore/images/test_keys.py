@@ -32,6 +32,11 @@ def private_pem(key, encryption=None) -> bytes:
     return key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, encryption or NoEncryption())
 
 
+def write_private(path: Path, content: bytes) -> None:
+    path.touch(mode=0o600)
+    path.write_bytes(content)
+
+
 def test_made_at_first_use_and_kept(tmp_path: Path):
     directory = tmp_path / "state" / "images"
     made = open_cloud_keys(directory)
@@ -62,7 +67,7 @@ def test_a_lost_certificate_is_made_again(tmp_path: Path):
 
 def test_files_of_the_options(tmp_path: Path):
     key, certificate = tmp_path / "key.pem", tmp_path / "cert.pem"
-    key.write_bytes(private_pem(rsa_key()))
+    write_private(key, private_pem(rsa_key()))
     certificate.write_bytes(make_certificate(rsa_key()))
     directory = tmp_path / "images"
     assert (
@@ -89,14 +94,14 @@ def test_files_of_the_options(tmp_path: Path):
 )
 def test_files_that_hold_no_key(tmp_path: Path, content, reason):
     path = tmp_path / "key.pem"
-    path.write_bytes(content)
+    write_private(path, content)
     with pytest.raises(ConfigError, match=reason):
         open_cloud_keys(tmp_path, key_file=path)
 
 
 def test_files_that_do_not_fit(tmp_path: Path):
     key, certificate = tmp_path / "key.pem", tmp_path / "cert.pem"
-    key.write_bytes(private_pem(rsa_key()))
+    write_private(key, private_pem(rsa_key()))
     certificate.write_bytes(make_certificate(rsa_key("another")))
     with pytest.raises(ConfigError, match="not the certificate"):
         open_cloud_keys(tmp_path, key_file=key, certificate_file=certificate)
@@ -105,6 +110,15 @@ def test_files_that_do_not_fit(tmp_path: Path):
     certificate.write_bytes(b"nothing")
     with pytest.raises(ConfigError, match="not a certificate"):
         load_public_key(certificate)
+
+
+def test_a_key_that_others_may_read_is_refused(tmp_path: Path):
+    open_cloud_keys(tmp_path)
+    (tmp_path / KEY_NAME).chmod(0o640)
+    with pytest.raises(
+        ConfigError, match=r"the cloud's key .*: others than its owner may read or write it; run: chmod 600 "
+    ):
+        open_cloud_keys(tmp_path)
 
 
 def test_a_directory_that_cannot_be(tmp_path: Path):

@@ -224,6 +224,14 @@ def test_what_is_no_manifest(body, reason):
     assert reason in refusal(body)
 
 
+def test_comments_and_instructions_say_nothing():
+    plain = document()
+    name = plain.partition(b"<name>")[2].partition(b"</name>")[0]
+    commented = plain.replace(b"<name>" + name, b"<name>" + name[:2] + b"<!-- x --><?y z?>" + name[2:], 1)
+    assert commented != plain
+    assert read_manifest(commented) == read_manifest(plain)
+
+
 @given(st.binary(max_size=300))
 def test_garbage_is_refused_and_nothing_else(garbage):
     with pytest.raises(InvalidManifest):

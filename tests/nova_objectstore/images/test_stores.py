@@ -229,6 +229,15 @@ def test_a_lease_that_is_over_is_anothers(store):
     assert store.get_image("ami-00000001") == claim.image
 
 
+def test_a_lease_from_before_the_clock_was_set_back_is_anothers(store):
+    store.create_image(image())
+    store.claim_pending("first", now_us=NOW + 3600 * S, until_us=NOW + 3660 * S)
+    assert store.claim_pending("second", now_us=NOW + 3000 * S, until_us=NOW + 3060 * S) is None, "ten minutes may be"
+    assert store.claim_pending("second", now_us=NOW, until_us=NOW + 60 * S).attempts == 2
+    with pytest.raises(ImageChanged):
+        store.renew_lease("ami-00000001", "first", until_us=NOW + 99 * S)
+
+
 def test_a_lease_is_renewed_and_released(store):
     store.create_image(image())
     store.claim_pending("first", now_us=NOW, until_us=NOW + 10 * S)

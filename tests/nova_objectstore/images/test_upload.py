@@ -11,7 +11,7 @@ from support.metadata import new_account
 
 from nova_objectstore.assembly import Settings, Store, build_store
 from nova_objectstore.assembly_images import build_image_job, build_images
-from nova_objectstore.errors import AccessDenied, NoSuchBucket
+from nova_objectstore.errors import AccessDenied, NoSuchBucket, NoSuchKey
 from nova_objectstore.images.bundle import BundleKeys, BundleSpec, bundle_image
 from nova_objectstore.images.errors import InvalidBundle, InvalidManifest
 from nova_objectstore.images.keys import CloudKeys, make_certificate
@@ -60,19 +60,19 @@ def test_a_bundle_that_is_not_whole_is_not_uploaded(manifest):
     part = manifest.parent / "lucid.part.01"
     part.write_bytes(part.read_bytes()[:-1])
     with pytest.raises(InvalidBundle, match=r"part\.01"):
-        upload_bundle(manifest, lambda name, path: names.append(name))
+        upload_bundle(manifest, lambda name, *_: names.append(name))
     part.unlink()
     with pytest.raises(FileNotFoundError):
-        upload_bundle(manifest, lambda name, path: names.append(name))
+        upload_bundle(manifest, lambda name, *_: names.append(name))
     manifest.write_bytes(b"")
     with pytest.raises(InvalidManifest):
-        upload_bundle(manifest, lambda name, path: names.append(name))
+        upload_bundle(manifest, lambda name, *_: names.append(name))
     assert names == []
 
 
 def test_the_manifest_goes_last(manifest):
     names = []
-    upload_bundle(manifest, lambda name, path: names.append(name))
+    upload_bundle(manifest, lambda name, *_: names.append(name))
     assert names == ["lucid.part.00", "lucid.part.01", "lucid.part.02", "lucid.manifest.xml"]
 
 
@@ -81,3 +81,27 @@ def test_another_accounts_bucket(store):
         StoredPut(store.buckets, store.objects, bucket="images", owner_id=BOB)
     with pytest.raises(NoSuchBucket):
         StoredPut(store.buckets, store.objects, bucket="none", owner_id=ALICE)
+
+
+def test_a_part_that_is_changed_after_it_was_checked_is_not_uploaded(store, manifest):
+    parts = sorted(manifest.parent.glob("lucid.part.*"))
+    put = StoredPut(store.buckets, store.objects, bucket="images", owner_id=ALICE)
+
+    def exchange(*_: int) -> None:
+        parts[1].write_bytes(b"what nobody checked")
+
+    with pytest.raises(InvalidBundle, match="changed"):
+        upload_bundle(manifest, put, progress=exchange)
+    bucket = store.buckets.find("images")
+    for name in (parts[1].name, manifest.name):
+        with pytest.raises(NoSuchKey):
+            store.objects.get(bucket, name, inline=True)
+
+
+def test_a_part_that_is_a_link_is_not_followed(store, manifest, tmp_path):
+    part = manifest.parent / "lucid.part.01"
+    part.rename(tmp_path / "elsewhere")
+    part.symlink_to(tmp_path / "elsewhere")
+    put = StoredPut(store.buckets, store.objects, bucket="images", owner_id=ALICE)
+    with pytest.raises(OSError, match="symbolic"):
+        upload_bundle(manifest, put)

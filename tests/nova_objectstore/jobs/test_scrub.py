@@ -100,6 +100,17 @@ def test_missing_data_are_found(place):
     assert place.damages() == [("missing", "0-300000")]
 
 
+def test_what_is_there_again_is_forgotten(place):
+    place.fill()
+    path = place.data_file("0-300000")
+    path.rename(place.path / "elsewhere")
+    assert place.scrubber().run_now().damages == 1
+    (place.path / "elsewhere").rename(path)
+
+    assert place.scrubber().run_now().damages == 0
+    assert place.damages() == []
+
+
 def test_data_without_a_digest_are_compared_with_what_s3_knows_of_them(place):
     place.add("old", b"x" * 100_000)
     path = place.data_file("old")

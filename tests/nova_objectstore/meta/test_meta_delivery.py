@@ -256,6 +256,16 @@ def publish(meta: Metadata, *keys: str) -> list[int]:
     return [meta.engine.publish_event(Announce().events(Change(Effect.WRITTEN, key, None))[0]) for key in keys]
 
 
+def test_a_lease_from_before_the_clock_was_set_back_is_anothers(meta: Metadata, receiver: str) -> None:
+    publish(meta, "a")
+    assert claim(meta, "first", START_US + 3_600_000_000).queue.subscription.arn == receiver
+    assert claim(meta, "second", START_US + 3_500_000_000) is None
+    assert meta.engine.is_delivery_due(now_us=START_US)
+    assert claim(meta, "second") is not None
+    with pytest.raises(DeliveryChanged):
+        meta.engine.record_outcome(receiver, "first", Outcome([]), now_us=START_US, until_us=0)
+
+
 def test_one_worker_at_a_time_delivers_for_a_subscription(meta: Metadata, receiver: str) -> None:
     assert not meta.engine.is_delivery_due(now_us=START_US)
     assert claim(meta) is None

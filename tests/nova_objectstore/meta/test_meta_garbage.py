@@ -29,6 +29,20 @@ def test_garbage_is_listed_oldest_first_up_to_a_time_and_forgotten(meta):
     assert refs(queued_before_us=1 << 62) == ["ref-1"]
 
 
+def test_only_what_nothing_names_is_queued(meta):
+    bucket = meta.bucket()
+    for ref in ("named", "garbage"):
+        meta.put_data(bucket, ref, ref)
+    meta.delete(bucket, "garbage")
+    meta.begin(bucket, "m", "upload")
+    meta.engine.put_part(bucket.id, "m", "upload", new_part(1))
+
+    for _ in range(2):
+        meta.engine.queue_unnamed(["nobody's", "named", "garbage", "part-1", "another"], now_us=meta.tick())
+
+    assert sorted(meta.garbage()) == ["another", "garbage", "nobody's"]
+
+
 def test_a_forgotten_id_never_comes_back(meta):
     bucket = meta.bucket()
     meta.put_data(bucket, "k", "ref-1")

@@ -130,13 +130,17 @@ class Bucketful:
         return self.lifecycles.get(self.bucket)
 
     def expected(self) -> list[Version]:
-        """Look at everything, do one thing, and again, until there is nothing to do."""
+        """Look at everything, do what is due as all of it stands now, and again, until there is nothing to do.
+
+        What one rule removes still counts among the newer ones of another: both were due at the same moment.
+        """
         versions, configuration = self.versions(), self.configuration()
         while configuration is not None:
-            entry = next((entry for entry in read_bucket(versions) if self.is_removed(configuration, entry)), None)
-            if entry is None:
+            due = [entry for entry in read_bucket(versions) if self.is_removed(configuration, entry)]
+            if not due:
                 break
-            versions = self.without(versions, entry)
+            for entry in due:
+                versions = self.without(versions, entry)
         return versions
 
     def is_removed(self, configuration: Configuration, entry: Entry) -> bool:

@@ -172,6 +172,17 @@ def test_leases(meta):
     assert engine.find_restore(versions[2]).is_ongoing
 
 
+def test_a_lease_from_before_the_clock_was_set_back_is_anothers(meta):
+    version = meta.put_data(meta.bucket(), "key", "GLACIER:key", storage_class="GLACIER")
+    meta.engine.request_restore(version, days=1, priority=0, now_us=1, expires_us=END_US)
+    hour_us, lease_us = 3_600_000_000, 60_000_000
+    claim = meta.engine.claim_restore("first", now_us=hour_us, until_us=hour_us + lease_us)
+
+    assert meta.engine.claim_restore("second", now_us=hour_us - lease_us, until_us=hour_us) is None
+    assert meta.engine.claim_restore("second", now_us=0, until_us=lease_us).attempts == 2
+    assert not meta.engine.renew_restore(claim.restore.id, "first", until_us=2 * hour_us)
+
+
 def test_the_copy_of_parts_has_all_their_facts(meta):
     bucket = meta.bucket()
     small = new_part(2, 4, content=Content(ContentKind.INLINE, inline=b"meow"), extra={"sse-part": "x"})

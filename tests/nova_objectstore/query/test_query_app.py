@@ -3,7 +3,7 @@
 import time
 from dataclasses import replace
 from datetime import UTC, datetime
-from urllib.parse import urlencode
+from urllib.parse import parse_qsl, urlencode, urlsplit
 from xml.etree import ElementTree
 
 import pytest
@@ -343,6 +343,50 @@ def test_the_body_is_what_was_signed(house):
     request.headers["X-Amz-Content-SHA256"] = "UNSIGNED-PAYLOAD"
     SigV4Auth(credentials(), "music", "eu-west-9").add_auth(request)
     assert code(house.send(request)) == "SignatureDoesNotMatch"
+
+
+def moved_to_the_header(escape: str) -> AWSRequest:
+    """A presigned request whose signature stands in a header, the names of its parameters escaped or not."""
+    url = urlsplit(sign_query(PLAY).url)
+    given = dict(parse_qsl(url.query))
+    authorization = (
+        f"AWS4-HMAC-SHA256 Credential={given['X-Amz-Credential']}, SignedHeaders={given['X-Amz-SignedHeaders']}, "
+        f"Signature={given['X-Amz-Signature']}"
+    )
+    moment = datetime.strptime(given["X-Amz-Date"], "%Y%m%dT%H%M%SZ")
+    headers = {"Authorization": authorization, "Date": moment.strftime("%a, %d %b %Y %H:%M:%S GMT")}
+    query = "&".join(pair for pair in url.query.split("&") if not pair.startswith("X-Amz-Signature="))
+    return AWSRequest("GET", f"http://localhost/?{query.replace('X-Amz-', escape)}", headers=headers)
+
+
+@pytest.mark.parametrize("escape", ["X-Amz-", "X%2DAmz-", "%58-Amz-"])
+def test_a_url_s_signature_is_no_header_s(house, escape):
+    request = moved_to_the_header(escape)
+    house.now_s += 120  # the URL is good for 60 seconds
+
+    assert refusal(*house.send(request))[:2] == (400, "IncompleteSignature")
+
+
+@pytest.mark.parametrize("make", [sign_query, lambda it: sign_v2(it, "GET")], ids=["v4", "v2"])
+def test_every_parameter_of_a_signed_query_is_signed(house, make):
+    def refused(change) -> bool:
+        request = make(PLAY)
+        prepared = request.prepare()
+        url, _, query = prepared.url.partition("?")
+        sent = AWSRequest("GET", f"{url}?{'&'.join(change(query.split('&')))}")
+        status, root = house.send(sent)
+        return status in (400, 403) and root.tag.endswith("ErrorResponse")
+
+    assert not refused(lambda pairs: pairs)
+    assert not refused(lambda pairs: pairs[::-1])
+    count = len(make(PLAY).prepare().url.split("&"))
+    for place in range(count):
+        assert refused(lambda pairs, place=place: pairs[:place] + pairs[place + 1 :]), place
+        assert refused(lambda pairs, place=place: [*pairs, pairs[place]]), place
+        assert refused(lambda pairs, place=place: [*pairs[:place], pairs[place] + "0", *pairs[place + 1 :]]), place
+    for more in ("Name=Another", "Loud=true", "AWSAccessKeyId=AKIABOB", "X-Amz-Security-Token=session"):
+        assert refused(lambda pairs, more=more: [*pairs, more]), more
+        assert refused(lambda pairs, more=more: [more, *pairs]), more
 
 
 def test_a_session_signs_with_its_token_and_is_not_noted(house):

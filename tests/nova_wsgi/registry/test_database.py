@@ -163,12 +163,17 @@ def test_processes_that_start_together_make_the_tables_once(place):
 @pytest.mark.parametrize(
     ("url", "problem"),
     [
-        ("", "not empty:"),
+        ("", "not this"),
+        ("postgresql:user:s3cret@host/name", "not this"),
         ("mysql://x/y", "not mysql:"),
         ("sqlite://", "not sqlite:"),
         ("/var/lib/x.sqlite", r"not /var/lib/x\.sqlite:"),
         ("postgresql://user:s3cret@[::1/name", "not a PostgreSQL URL"),
-        ("postgresql://host/name?colour=blue", "not a PostgreSQL URL"),
+        ("postgresql://host/name?colour=blue", "not a PostgreSQL URL: .*colour"),
+        ("postgresql://user:s3cret%zz@host/name", "percent-encoded"),
+        ("postgresql://user:s3cret/more@host/name", "percent-encoded"),
+        ("postgresql://user:more@s3cret@host/name", "percent-encoded"),
+        ("postgresql://user:more/s3cret@host/name", "percent-encoded"),
     ],
 )
 def test_what_names_no_database_is_a_config_error_without_the_password(url, problem):

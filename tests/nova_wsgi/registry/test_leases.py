@@ -81,6 +81,14 @@ def test_a_lease_is_renewed_while_its_holder_is_busy(host, place):
     assert not beta.hold("Jobs.sweep", "cluster")
 
 
+def test_a_lease_from_before_the_clock_was_set_back_does_not_last(host, place):
+    alpha, beta = host("alpha"), host("beta")
+    assert alpha.hold("Jobs.sweep", "cluster")
+    place.age(-3600)
+    assert beta.hold("Jobs.sweep", "cluster")
+    assert not alpha.hold("Jobs.sweep", "cluster")
+
+
 def test_a_lease_that_was_lost_is_told(host, place, caplog):
     alpha, beta = host("alpha", lease_time_s=0.3), host("beta")
     assert alpha.hold("Jobs.sweep", "cluster")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from nova_objectstore.meta.sql.core import sa, t
 from nova_objectstore.meta.sql.statement import Core, Param, statement, statement_of
+from nova_objectstore.meta.sql.statements.leases import is_lease_over
 
 TOPIC_COLUMNS = ("arn", "owner_id", "name", "created_us", "attributes", "tags")
 SUBSCRIPTION_COLUMNS = (
@@ -180,11 +181,12 @@ def add_dropped(arn: Param, count: Param) -> Core:
 
 
 @statement
-def find_due_subscription(now_us: Param) -> Core:
+def find_due_subscription(now_us: Param, far_us: Param) -> Core:
     subscriptions = t.subscriptions.c
+    is_free = is_lease_over(subscriptions.lease_until_us, now_us, far_us)
     return (
         sa.select(*_queue())
-        .where(t.SUBSCRIPTION_IS_DUE, subscriptions.retry_at_us <= now_us, subscriptions.lease_until_us <= now_us)
+        .where(t.SUBSCRIPTION_IS_DUE, subscriptions.retry_at_us <= now_us, is_free)
         .order_by(subscriptions.retry_at_us, subscriptions.arn)
         .limit(1)
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from nova_objectstore.meta.sql.core import sa, t
 from nova_objectstore.meta.sql.statement import Core, Param, statement, statement_of
+from nova_objectstore.meta.sql.statements.leases import is_lease_over
 
 COLUMNS = (
     "image_id", "owner_id", "location", "image_type", "architecture", "state", "created_us", "kernel_id", "ramdisk_id",
@@ -118,12 +119,13 @@ def delete_image_permissions(image_id: Param) -> Core:
 
 
 @statement
-def find_claimable_image(now_us: Param) -> Core:
+def find_claimable_image(now_us: Param, far_us: Param) -> Core:
     images = t.images.c
+    is_free = is_lease_over(images.lease_until_us, now_us, far_us)
     # The first bound is always true: it makes the partial index, which has the unfinished images alone, a range to go through.
     return (
         sa.select(images.image_id)
-        .where(images.created_us >= 0, t.IMAGE_IS_UNFINISHED, images.lease_until_us <= now_us)
+        .where(images.created_us >= 0, t.IMAGE_IS_UNFINISHED, is_free)
         .order_by(images.created_us, images.image_id)
         .limit(1)
     )

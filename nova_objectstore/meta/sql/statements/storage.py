@@ -6,6 +6,7 @@ from typing import Any
 
 from nova_objectstore.meta.sql.core import sa, t
 from nova_objectstore.meta.sql.statement import Core, Param, statement
+from nova_objectstore.meta.sql.statements.leases import is_lease_over
 
 # -- moving ------------------------------------------------------------------------------------------------------------
 
@@ -85,13 +86,14 @@ def find_held_restore(restore_id: Param, lease: Param) -> Core:
 
 
 @statement
-def find_claimable_restore(now_us: Param) -> Core:
+def find_claimable_restore(now_us: Param, far_us: Param) -> Core:
     restores = t.restores.c
+    is_free = is_lease_over(restores.lease_until_us, now_us, far_us)
     columns = [restores[name] for name in _RESTORE]
     return (
         sa.select(*columns, restores.attempts)
         # The first priority is 0: said, so that the index of what is ongoing is searched in its order.
-        .where(t.RESTORE_IS_ONGOING, restores.priority >= 0, restores.lease_until_us <= now_us)
+        .where(t.RESTORE_IS_ONGOING, restores.priority >= 0, is_free)
         .order_by(restores.priority, restores.id)
         .limit(1)
     )

@@ -259,5 +259,10 @@ def insert_blob(body: Param) -> Core:
 
 
 @statement
+def replace_blob(blob_id: Param, body: Param) -> Core:
+    return sa.update(t.blobs).where(t.blobs.c.id == blob_id).values(body=body)
+
+
+@statement
 def delete_blob(blob_id: Param) -> Core:
     return sa.delete(t.blobs).where(t.blobs.c.id == blob_id)

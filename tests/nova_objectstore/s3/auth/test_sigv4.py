@@ -23,6 +23,8 @@ from nova_objectstore.errors import (
     SignatureDoesNotMatch,
 )
 from nova_objectstore.s3.auth import AuthType, PayloadForm, SignatureVersion, WireRequest, sigv4
+from nova_objectstore.s3.auth.canonical import without_secrets
+from nova_objectstore.s3.auth.signing_key import NO_KEY, signing_key
 
 URL = "http://bucket.example.com/some/key"
 HEADERS = {"Range": "bytes=0-9", "x-amz-meta-colour": "red"}
@@ -61,7 +63,7 @@ def test_a_verified_request_tells_all_that_later_steps_need(signed):
     assert made.timestamp == request.headers["x-amz-date"]
     assert made.scope == f"{made.timestamp[:8]}/{REGION}/s3/aws4_request"
     assert request.headers["authorization"].endswith(made.signature)
-    assert made.signing_key == sigv4.signing_key(SECRET_KEY, made.timestamp[:8], REGION, "s3")
+    assert made.signing_key == signing_key(SECRET_KEY, made.timestamp[:8], REGION, "s3")
     assert made.session_token is None
     assert made.signed_at_s == now_s
     assert made.expires_at_s is None
@@ -144,8 +146,8 @@ def test_a_date_header_serves_where_there_is_no_x_amz_date():
         f"20130524/{REGION}/s3/aws4_request",
     )
     with pytest.raises(SignatureDoesNotMatch) as caught:
-        signable.verify("", b"", ACCESS_KEY)
-    key = sigv4.signing_key(SECRET_KEY, "20130524", REGION, "s3")
+        signable.verify("", NO_KEY, ACCESS_KEY)
+    key = signing_key(SECRET_KEY, "20130524", REGION, "s3")
     signature = sigv4.hmac.digest(key, caught.value.facts["string_to_sign"].encode(), "sha256").hex()
     header = (
         f"AWS4-HMAC-SHA256 Credential={ACCESS_KEY}/20130524/{REGION}/s3/aws4_request, SignedHeaders=date;host, "
@@ -365,7 +367,7 @@ def test_services_without_the_payload_header_bring_the_hash_of_the_body():
 
 
 def test_what_strangers_can_leave_behind_is_bounded():
-    caches = (sigv4.signing_key, sigv4._split_credential, sigv4._split_signed_headers_cached, sigv4._parse_timestamp)
+    caches = (signing_key, sigv4._split_credential, sigv4._split_signed_headers_cached, sigv4._parse_timestamp)
     assert all(cache.cache_info().maxsize <= 4096 for cache in caches)
     before = sum(cache.cache_info().currsize for cache in caches)
     for number in range(10):
@@ -375,3 +377,33 @@ def test_what_strangers_can_leave_behind_is_bounded():
         with pytest.raises(AuthorizationHeaderMalformed):
             sigv4.parse_credential(text, sigv4.header_fault)
     assert sum(cache.cache_info().currsize for cache in caches) == before
+
+
+def test_a_mismatch_repeats_no_session_token_and_no_customer_s_key():
+    headers = {
+        "x-amz-security-token": "a/token+of=a&session",
+        "x-amz-server-side-encryption-customer-key": "a/customer+key=",
+        "x-amz-copy-source-server-side-encryption-customer-key": "a/source+key=",
+        "x-amz-server-side-encryption-customer-key-md5": "its-digest",
+    }
+    request, now_s = sign_v4("GET", "http://example.com/key?X-Amz-Security-Token-Like=1", headers=headers)
+    with pytest.raises(SignatureDoesNotMatch) as caught:
+        verify(request._replace(method="PUT"), now_s)
+    facts = caught.value.facts
+    told = facts["canonical_request"] + bytes.fromhex(facts["canonical_request_bytes"]).decode()
+    assert not [value for value in ("a/token", "a/customer", "a/source") if value in told]
+    assert (
+        told.count("x-amz-security-token:REDACTED\n")
+        == told.count("x-amz-server-side-encryption-customer-key:REDACTED\n")
+        == 2
+    )
+    assert told.count("\nx-amz-server-side-encryption-customer-key-md5:its-digest\n") == 2
+
+
+def test_a_mismatch_of_a_session_s_presigned_url_repeats_no_token():
+    shown = without_secrets(
+        "GET\n/k\nX-Amz-Date=1&X-Amz-Security-Token=a%2Ftoken&x-id=GetObject\nhost:h\n\nhost\nUNSIGNED-PAYLOAD"
+    )
+    assert (
+        shown == "GET\n/k\nX-Amz-Date=1&X-Amz-Security-Token=REDACTED&x-id=GetObject\nhost:h\n\nhost\nUNSIGNED-PAYLOAD"
+    )
