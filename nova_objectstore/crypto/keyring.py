@@ -21,7 +21,6 @@ import binascii
 import contextlib
 import fcntl
 import json
-import os
 import re
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -34,6 +33,8 @@ from nova_objectstore.crypto.private import read_private, replace_private
 from nova_objectstore.errors import InvalidArgument, InvalidRequest, KmsKeyDisabled, KmsKeyExists, NoSuchKmsKey
 from nova_wsgi import green
 from nova_wsgi.errors import ConfigError
+
+os = green.original("os")  # called in native threads, too: the patched os.open would give each of them a hub
 
 KEYRING_NAME = "keyring"
 STORE_KEY = "nova/sse-s3"  # what SSE-S3 seals under: made at its first use, and nobody's to name

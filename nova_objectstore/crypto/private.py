@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import secrets
 import stat
 from pathlib import Path
 
+from nova_wsgi import green
 from nova_wsgi.errors import ConfigError
+
+# Called in native threads, too: the patched os.open would give each of them a hub, with a descriptor of its own.
+os = green.original("os")
 
 
 def read_private(path: Path, *, size_max: int) -> bytes | None:

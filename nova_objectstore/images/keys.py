@@ -13,7 +13,6 @@ Laws:
 from __future__ import annotations
 
 import contextlib
-import os
 import secrets
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -32,8 +31,11 @@ from cryptography.hazmat.primitives.serialization import (
 )
 from cryptography.x509.oid import NameOID
 
+from nova_wsgi import green
 from nova_wsgi.errors import ConfigError
 from nova_wsgi.private_files import check_private
+
+os = green.original("os")  # called in a native thread: the patched os.open would give it a hub
 
 KEY_NAME = "cloud-key.pem"
 CERTIFICATE_NAME = "cloud-cert.pem"

@@ -55,6 +55,7 @@ def wrong(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder of files that are wrong in some way."""
     folder = tmp_path_factory.mktemp("wrong")
     (folder / "wrong.conf").write_text("[DEFAULT]\ns3_workers = many\n")
+    (folder / "wrong.conf").chmod(0o600)  # as a TLS key it would be refused for its mode
     (folder / "empty.ini").write_text("")
     (folder / "ambiguous.ini").write_text("[app:s3]\nuse = x\n[pipeline:s3]\npipeline = x\n")
     for name in ("garbage", "halved"):

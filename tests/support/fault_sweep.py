@@ -169,7 +169,9 @@ class Sweeper:
         """SQLite keeps descriptors for its next connections, but not ever more of them."""
         after = open_descriptors()
         leaked = {fd: path for fd, path in after.items() if before.get(fd) != path and DATABASE_NAME not in path}
-        own = [path for path in after.values() if DATABASE_NAME in path]
+        own = [
+            path for path in after.values() if path.startswith(f"{self.store.state_path}/") and DATABASE_NAME in path
+        ]
         if leaked or len(own) > DATABASE_DESCRIPTORS_MAX:
             raise Broken(f"seed {self.sweep.seed}: {name}: descriptors are left: {leaked}, {own}")
 
