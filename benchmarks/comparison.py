@@ -83,7 +83,7 @@ ROWS: Sequence[Row] = (
     _row(
         "list-1k",
         "ListObjectsV2, 1,000 keys",
-        lambda lab, server: listing(lab, server, [_LIST]),
+        lambda lab, server: listing(lab, server, [_LIST], connections=lab.settings.connections),
         _list_ready,
         bounds=_bounds(4),
     ),

@@ -29,7 +29,10 @@ LOAD_TIMEOUT_S = 900.0
 MD5SUM_TIMES = 4  # enough for the clock of CPU times
 
 _SCRIPT = """
-local made, n = {}, 0
+local made, n, senders = {}, 0, {}
+setup = function(thread)
+  senders[#senders + 1] = thread
+end
 init = function(args)
   local file = io.open("%s", "rb")
   local length = file:read("*n")
@@ -38,6 +41,7 @@ init = function(args)
     made[#made + 1] = file:read(length)
     length = file:read("*n")
   end
+  began = os.clock()
 end
 request = function()
   n = n + 1
@@ -45,9 +49,10 @@ request = function()
   return made[n]
 end
 done = function(summary, latency, requests)
-  io.write(string.format("RESULT %%d %%d %%d %%d %%d %%d\\n", summary.requests, summary.duration, latency:percentile(50),
-    latency:percentile(99), summary.errors.status + summary.errors.read + summary.errors.write + summary.errors.timeout,
-    summary.bytes))
+  local cpu_us = (os.clock() - senders[1]:get("began")) * 1e6
+  io.write(string.format("RESULT %%d %%d %%d %%d %%d %%d %%d\\n", summary.requests, summary.duration,
+    latency:percentile(50), latency:percentile(99),
+    summary.errors.status + summary.errors.read + summary.errors.write + summary.errors.timeout, summary.bytes, cpu_us))
 end
 """
 
@@ -63,12 +68,13 @@ class _Meter:
     server: Server
     cpu_s: float = 0.0
 
-    def sample(self, requests: int, seconds: float, **figures: float) -> Sample:
-        """The figures of a load, with what the server spent on it."""
+    def sample(self, requests: int, seconds: float, *, load_cpu_s: float = 0.0, **figures: float) -> Sample:
+        """The figures of a load, with what the server spent on it, and the load itself."""
         return Sample(
             requests,
             requests / seconds if seconds else 0.0,
             cpu_us=self.cpu_s / max(1, requests) * 1e6,
+            load_cpu_us=load_cpu_s / max(1, requests) * 1e6,
             resident_bytes=sum(self.server.resident_bytes()),
             **figures,  # type: ignore[arg-type]
         )
@@ -90,13 +96,19 @@ def wrk(server: Server, file: Path, *, connections: int, seconds: int) -> Sample
         output = _run(
             ["wrk", "-t1", f"-c{connections}", f"-d{seconds}", "--timeout", "30s", "-s", script, server.url]
         ).stdout
-    found = re.search(r"RESULT (\d+) (\d+) (\d+) (\d+) (\d+) (\d+)", output)
+    found = re.search(r"RESULT (\d+) (\d+) (\d+) (\d+) (\d+) (\d+) (\d+)", output)
     if found is None:
         raise LoadFailed(output)
-    requests, duration_us, p50, p99, errors, received = map(int, found.groups())
+    requests, duration_us, p50, p99, errors, received, load_cpu_us = map(int, found.groups())
     seconds_taken = duration_us / 1e6
     return meter.sample(
-        requests, seconds_taken, p50_us=p50, p99_us=p99, errors=errors, bytes_per_s=received / seconds_taken
+        requests,
+        seconds_taken,
+        load_cpu_s=load_cpu_us / 1e6,
+        p50_us=p50,
+        p99_us=p99,
+        errors=errors,
+        bytes_per_s=received / seconds_taken,
     )
 
 
@@ -110,6 +122,7 @@ def generate(
     return meter.sample(
         told["requests"],
         taken_s,
+        load_cpu_s=told["cpu_s"],
         p50_us=told["p50_us"],
         p99_us=told["p99_us"],
         errors=told["errors"],
@@ -147,11 +160,14 @@ def idle_connections(server: Server, request: bytes, count: int) -> Iterator[Non
 
 @contextmanager
 def attacking(
-    server: Server, name: str, *, connections: int, seconds: float, requests: Path | None = None
+    server: Server, name: str, *, connections: int, seconds: float, delay_s: float, requests: Path | None = None
 ) -> Iterator[None]:
-    """An attack by that name that has begun; ended with the ``with``. ``requests``: the file of what it sends."""
+    """An attack by that name that begins in ``delay_s`` seconds; ended with the ``with``.
+
+    ``requests``: the file of what it sends.
+    """
     command = [sys.executable, str(ATTACKS), name, server.host, str(server.port)]
-    command += [f"--connections={connections}", f"--seconds={seconds}"]
+    command += [f"--connections={connections}", f"--seconds={seconds}", f"--delay={delay_s}"]
     if requests is not None:
         command.append(f"--requests={requests}")
     with _ended(_start(command, stdin=subprocess.PIPE)) as process:

@@ -16,6 +16,7 @@ class Sample:
     p50_us: float = 0.0
     p99_us: float = 0.0
     cpu_us: float = 0.0  # of the whole server, per request
+    load_cpu_us: float = 0.0  # of the program that sends, per request: where cores are shared, they go without it
     errors: int = 0
     bytes_per_s: float = 0.0
     resident_bytes: float = 0.0  # of all the server's processes, after the run

@@ -183,12 +183,35 @@ class ListQuery(NamedTuple):
     limit: int = 1000
 
 
+class Listed(NamedTuple):
+    """What a listing shows of a current object."""
+
+    bucket_id: int
+    key: str
+    sequence: int
+    size: int
+    etag: str
+    modified_us: int
+    owner_id: str
+    storage_class: str | None  # None: STANDARD, as it is stored
+    checksum_algorithm: str | None
+    checksum_type: str | None
+
+
+ListedRow = tuple[int, str, int, int, str, int, str, str | None, str | None, str | None]
+
+
 class ListPage(NamedTuple):
     """Keys and common prefixes in UTF-8 byte order; ``next_after`` is None on the last page."""
 
-    versions: Sequence[Version]  # content without inline bytes
+    rows: Sequence[ListedRow]  # PERF: plain tuples as SQL gives them, in the order of Listed's fields
     common_prefixes: Sequence[str]
     next_after: str | None
+
+    @property
+    def versions(self) -> Sequence[Listed]:
+        """The rows, with names for their columns."""
+        return [Listed(*row) for row in self.rows]
 
 
 class VersionsQuery(NamedTuple):

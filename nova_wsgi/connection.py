@@ -36,6 +36,10 @@ BLOCKED: Final = (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError)
 NEVER: Final = math.inf
 JOIN_MAX: Final = 32 * 1024  # bytes: up to here copying parts together is cheaper than sendmsg
 TURN_MAX: Final = 1024 * 1024  # bytes a greenthread sends without waiting before it lets others run
+TURN_MIN: Final = 128 * 1024  # the same while a body begins beside others, and what may then wait in the kernel
+TRUSTED_FROM: Final = (
+    1024 * 1024
+)  # bytes of a body: who has read nearly as many will read the megabytes that the kernel holds
 COPY_SIZE: Final = 256 * 1024
 LINGER_RECEIVE: Final = 256 * 1024
 LINGER_BYTES_MAX: Final = 64 * 1024 * 1024  # of an unread body swallowed so that the client gets to read its answer
@@ -45,9 +49,19 @@ _PEER_GONE: Final = frozenset(
 )
 _NO_SENDFILE: Final = frozenset((errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP))
 
+_senders = 0  # greenthreads that send a file and do not wait for their client
 
 # Below TLS: to look at what has come without taking it, and to swallow ciphertext that nobody will read.
 _receive_raw = _socket.socket.recv
+
+
+def turn_size(sent: int) -> int:
+    """How many bytes of a body, ``sent`` of which are on their way, go out before others run: an eighth of those, in bounds.
+
+    The buffers of many clients who begin at once, and may never read, are filled in small steps with everybody's
+    requests between; a long body soon takes turns as large as can be.
+    """
+    return min(max(TURN_MIN, sent >> 3), TURN_MAX)
 
 
 class Hub(Protocol):
@@ -105,10 +119,12 @@ class Connection:
 
     __slots__ = (
         "_hub",
+        "_is_held",
         "_limits",
         "_listener",
         "_reader",
         "_swallowed",
+        "_turn",
         "_writer",
         "buffer",
         "closed",
@@ -134,11 +150,13 @@ class Connection:
         self.closed = False
         self.file_bytes_sent = 0  # of the last send_file()
         self._hub = hub
+        self._is_held = False
         self._limits = limits
         self._listener: Any = None
         self._reader: greenlet.greenlet | None = None
         self._writer: greenlet.greenlet | None = None
         self._swallowed = 0
+        self._turn = 0  # bytes sent since others ran
 
     def start_tls(self, context: ssl.SSLContext) -> None:
         """Do the server's side of a handshake. Raises OSError (ssl.SSLError) when it fails, RequestTimeout too late."""
@@ -239,18 +257,18 @@ class Connection:
             raise ClientDisconnected("the client closed the connection") from error
 
     def _send_rest(self, view: memoryview, sent: int) -> None:
-        turn = 0
         while sent < len(view):
+            size = turn_size(sent)
             try:
-                count = self.sock.send(view[sent : sent + TURN_MAX])
+                count = self.sock.send(view[sent : sent + size])
             except BLOCKED as blocked:
                 self._wait_to_send(blocked)
-                turn = 0
                 continue
             except OSError as error:
                 raise ClientDisconnected("the client closed the connection") from error
             sent += count
-            turn = self._count_turn(turn, count)
+            self._note_sent(count)
+            self.give_way(count, size)
 
     def send_ahead(self, data: bytes) -> None:
         """As :meth:`send`, told that more follows at once: the kernel may put both into one packet."""
@@ -264,26 +282,56 @@ class Connection:
         if sent != len(data):
             self._send_rest(memoryview(data), sent)
 
-    def send_file(self, file_fd: int, offset: int, count: int) -> int:
+    def send_file(self, file_fd: int, offset: int, count: int, *, sent: int = 0) -> int:
         """Send ``count`` bytes of a file with sendfile(2), not for TLS; return the bytes sent.
 
-        Fewer than ``count`` means that the file is shorter. Raises ClientDisconnected as :meth:`send` does, and OSError
-        when the file cannot be read; ``file_bytes_sent`` says how far it came.
+        ``sent`` bytes of the same body went before. Fewer than ``count`` means that the file is shorter. Raises
+        ClientDisconnected as :meth:`send` does, and OSError when the file cannot be read; ``file_bytes_sent`` says how
+        far it came.
         """
-        self.file_bytes_sent = turn = 0
-        while self.file_bytes_sent < count:
-            at, left = offset + self.file_bytes_sent, count - self.file_bytes_sent
-            try:
-                step = self._send_file_step(file_fd, at, min(left, TURN_MAX))
-            except BlockingIOError as blocked:
-                self._wait_to_send(blocked)
-                turn = 0
-                continue
-            if not step:
-                break
-            self.file_bytes_sent += step
-            turn = self._count_turn(turn, step)
+        global _senders
+        self.file_bytes_sent = 0
+        _senders += 1
+        try:
+            if _senders > 1 and not sent and count > TURN_MIN and not self._is_held:
+                self._hold(TURN_MIN)
+            while (done := self.file_bytes_sent) < count:
+                # PERF: who sends alone has nobody to begin in small steps for.
+                size = TURN_MAX if _senders == 1 else turn_size(sent + done)
+                try:
+                    step = self._send_file_step(file_fd, offset + done, min(count - done, size))
+                except BlockingIOError as blocked:
+                    self._wait_for_reader(blocked)
+                    continue
+                if not step:
+                    break
+                self.file_bytes_sent += step
+                if self._is_held and sent + done + step >= TRUSTED_FROM:
+                    self._hold(0)
+                self._note_sent(step)
+                self.give_way(step, size)
+        finally:
+            _senders -= 1
         return self.file_bytes_sent
+
+    def _hold(self, size: int) -> None:
+        """Let the kernel take ``size`` bytes beyond what is on its way to the client, no megabytes; 0 is as it comes.
+
+        To fill the buffers of hundreds who never read would take the time of everybody else, and memory that the system
+        bounds for all its connections together (net.ipv4.tcp_mem).
+        """
+        self._is_held = size > 0
+        with suppress(OSError):  # a unix socket, whose buffer is small
+            self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, size)
+
+    def _wait_for_reader(self, blocked: OSError) -> None:
+        """Wait as :meth:`_wait_to_send`, meanwhile not counted among those who send."""
+        global _senders
+        _senders -= 1
+        try:
+            self._wait_to_send(blocked)
+        finally:
+            _senders += 1
 
     def _send_file_step(self, file_fd: int, offset: int, count: int) -> int:
         try:
@@ -297,15 +345,19 @@ class Connection:
         self.send(data)
         return len(data)
 
-    def _count_turn(self, turn: int, count: int) -> int:
-        """Let others run after much was sent without waiting: a fast reader must not keep the hub for itself."""
+    def _note_sent(self, count: int) -> None:
         if self.writing is not None:
             self.writing.moved += count
-        turn += count
-        if turn < TURN_MAX:
-            return turn
-        green.sleep(0)
-        return 0
+
+    def give_way(self, count: int, size: int) -> None:
+        """``count`` bytes more were sent: after ``size`` of them without waiting, let others run.
+
+        A fast reader must not keep the hub for itself, nor must buffers that are being filled.
+        """
+        self._turn += count
+        if self._turn >= size:
+            self._turn = 0
+            green.sleep(0)
 
     def _wait_to_send(self, blocked: OSError) -> None:
         if self.writing is None:
@@ -323,6 +375,7 @@ class Connection:
         Raises DeadlineExpired beyond the pace, ClientDisconnected when the connection was closed meanwhile.
         """
         began = monotonic()
+        self._turn = 0
         self.deadline = pace.deadline(began)
         try:
             if writable:

@@ -20,7 +20,7 @@ from time import monotonic
 from typing import Any, Final
 
 from nova_wsgi.body import Body
-from nova_wsgi.connection import JOIN_MAX, Connection
+from nova_wsgi.connection import JOIN_MAX, Connection, turn_size
 from nova_wsgi.http_parse import VISIBLE
 from nova_wsgi.response import FileBody
 
@@ -233,7 +233,7 @@ class ResponseWriter:
                 continue
             count = min(segment.count, self._left)
             try:
-                sent = self._connection.send_file(segment.fd, segment.offset, count)
+                sent = self._connection.send_file(segment.fd, segment.offset, count, sent=self.bytes_sent)
             finally:
                 self.bytes_sent += self._connection.file_bytes_sent
                 self._left -= self._connection.file_bytes_sent
@@ -252,6 +252,7 @@ class ResponseWriter:
                 self.write(piece)
             if self.started and self.bodiless:  # a generator starts the response only now
                 return
+            self._connection.give_way(len(piece), turn_size(self.bytes_sent))
 
     def finish(self) -> None:
         """Send what is due after the last piece: a header not sent yet, the last chunk."""

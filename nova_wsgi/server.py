@@ -7,8 +7,6 @@ all connections a few times per shortest limit; no request sets a timer.
 
 Laws:
 
-- One connection is accepted per wake-up: workers that share the socket share the connections, and one that loses the
-  race finds nothing and goes on.
 - The registry is keyed by connection object; drain and kill behave alike on TCP, unix and TLS, and never hang.
 - Stopping loses no request that has arrived: the backlog is emptied, what has bytes to read is answered.
 - The listening socket belongs to the caller, who closes it after :meth:`HttpServer.stop_accepting`.
@@ -16,7 +14,6 @@ Laws:
 
 from __future__ import annotations
 
-import errno
 import ipaddress
 import itertools
 import logging
@@ -35,11 +32,13 @@ import eventlet.event  # isort: skip  # after green: it silences the deprecation
 import eventlet.hubs  # isort: skip
 import eventlet.wsgi  # isort: skip
 
+from nova_wsgi.acceptor import Acceptor
 from nova_wsgi.client_network import client_network
 from nova_wsgi.http import NEWCOMER_GRACE_S, Finished, HttpProtocol, tell_of_refusal
 from nova_wsgi.http_limits import HttpLimits
 from nova_wsgi.http_write import HeaderTail
 from nova_wsgi.response import file_wrapper
+from nova_wsgi.shares import Shares
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIApplication
@@ -52,15 +51,11 @@ RefusalRenderer = Callable[[int, str, str, str], tuple[list[tuple[str, str]], by
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 STOCK_MAX: Final = 64  # greenthreads kept for the next request; each keeps a stack of some KiB
-BACKLOG_MAX: Final = 4096  # connections taken from the kernel when stopping
 EVICTION_LOOKS: Final = 16  # idle connections looked at for one that can be closed in favour of a new one
 COMPLAINT_PAUSE_S: Final = 10.0  # a flood of connections must not become a flood of log lines
 REFUSALS_TOLD_MAX: Final = 50  # lines in that time on single requests that were refused; the access log has them all
 HEAD_GRACE_S: Final = 1.0  # a head that takes longer gives way where connections are short
 EXPIRED_TURN: Final = 16  # connections ended before others get their turn: those of an attack are late all at once
-STARVED_PAUSE_S: Final = 0.2  # without descriptors or memory: how long not to accept
-STARVED: Final = frozenset((errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM))
-LISTENER_GONE: Final = frozenset((errno.EBADF, errno.EINVAL, errno.ENOTSOCK))
 
 
 class HttpServer(eventlet.wsgi.Server):  # type: ignore[misc]  # eventlet has no types
@@ -77,6 +72,7 @@ class HttpServer(eventlet.wsgi.Server):  # type: ignore[misc]  # eventlet has no
     :param server_name: the Server header.
     :param environ: keys put into each request's environ.
     :param on_request: called after each request that reached the application.
+    :param shares: the connections of all processes that accept from ``sock``, where there are several.
     :param refusal_renderer: words refusals given before the application: (status, reason, hint, request id) to
         (headers, body). Without it they are plain text.
     """
@@ -94,6 +90,7 @@ class HttpServer(eventlet.wsgi.Server):  # type: ignore[misc]  # eventlet has no
         environ: Mapping[str, Any] | None = None,
         on_request: Callable[[], None] | None = None,
         refusal_renderer: RefusalRenderer | None = None,
+        shares: Shares | None = None,
     ) -> None:
         address = sock.getsockname()
         super().__init__(sock, address, app, environ=dict(environ or {}), protocol=HttpProtocol, log_output=False)
@@ -115,8 +112,7 @@ class HttpServer(eventlet.wsgi.Server):  # type: ignore[misc]  # eventlet has no
         self._render = refusal_renderer or render_plainly
         # eventlet's socket waits by itself; what it wraps says at once that there is nothing.
         self._raw = getattr(sock, "fd", sock)
-        self._listener: Any = None
-        self._resumption: Any = None
+        self._acceptor = Acceptor(self._raw, self, shares)
         self._stock: list[Any] = []
         self._unserved: deque[HttpProtocol] = deque()  # for greenthreads that are about to run
         self._watchdog: Any = None
@@ -160,15 +156,11 @@ class HttpServer(eventlet.wsgi.Server):  # type: ignore[misc]  # eventlet has no
             # Accepted sockets inherit it. Header and body may leave in two pieces; neither waits for the other's ACK.
             self._raw.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._watchdog = green.spawn(self._watch_deadlines, self.limits.tick_s)
-        self._resume_accepting()
+        self._acceptor.start(self.hub)
 
     def stop_accepting(self) -> None:
         """Take what the kernel has accepted already, and nothing after it. The caller then closes the socket."""
-        was_accepting = self._listener is not None or self._resumption is not None
-        self._pause_accepting()
-        for _ in range(BACKLOG_MAX if was_accepting else 0):  # bounded: more may come while it is emptied
-            if not self._accept_one():
-                break
+        self._acceptor.stop(take_waiting=True)
 
     def close_idle(self) -> None:
         """Close connections that wait for a request. One whose request has come, unseen so far, is answered first.
@@ -206,7 +198,7 @@ class HttpServer(eventlet.wsgi.Server):  # type: ignore[misc]  # eventlet has no
     def kill(self) -> None:
         """End everything now: connections are broken, their greenthreads killed (but for the caller's own)."""
         self.draining = True
-        self._pause_accepting()
+        self._acceptor.stop(take_waiting=False)
         current = greenlet.getcurrent()
         for protocol in list(self._protocols):
             if protocol in self.lingering or protocol in self.idle:
@@ -238,55 +230,22 @@ class HttpServer(eventlet.wsgi.Server):  # type: ignore[misc]  # eventlet has no
 
     # -- accepting ------------------------------------------------------------------------------------------------
 
-    def _resume_accepting(self) -> None:
-        self._resumption = None
-        if self._listener is None:
-            self._listener = self.hub.add(
-                self.hub.READ, self._raw.fileno(), self._on_acceptable, self._on_listener_gone, None
-            )
-
-    def _pause_accepting(self) -> None:
-        listener, self._listener = self._listener, None
-        if listener is not None:
-            self.hub.remove(listener)
-        resumption, self._resumption = self._resumption, None
-        if resumption is not None:
-            resumption.cancel()
-
-    def _on_acceptable(self, _fd: int) -> None:
-        """In the hub: a connection is there, unless another process was faster."""
-        if self._listener is not None:
-            self._accept_one()
-
-    def _on_listener_gone(self, *_: object) -> None:
-        self._listener = None
-
-    def _accept_one(self) -> bool:
-        """Accept one connection; False when there is none, or it could not be taken."""
-        try:
-            sock, address = self._raw.accept()
-        except BlockingIOError:
-            return False
-        except OSError as error:
-            return self._on_accept_failed(error)
-        try:
-            sock.setblocking(False)
-            eventlet.hubs.notify_opened(sock.fileno())  # the hub may remember a descriptor closed behind its back
-            if not self._has_room_for(address):
-                self._turn_away(sock, address, "too many connections from one address")
-            elif len(self._protocols) >= self.limits.connections_max and not self._make_room():
-                self._turn_away(sock, address, "too many connections")
-            else:
-                self.process_request([address, sock, None])
-        except Exception as error:  # noqa: BLE001  in the hub's callback: what leaves it would stop accepting for good
-            self._complain("an accepted connection could not be served", error)
-            sock.close()
-        return True
+    def take(self, sock: Any, address: Any) -> None:
+        """A connection was accepted: begin to serve it, or turn it away."""
+        sock.setblocking(False)
+        eventlet.hubs.notify_opened(sock.fileno())  # the hub may remember a descriptor closed behind its back
+        if not self._has_room_for(address):
+            self._turn_away(sock, address, "too many connections from one address")
+        elif len(self._protocols) >= self.limits.connections_max and not self.spare():
+            self._turn_away(sock, address, "too many connections")
+        else:
+            self.process_request([address, sock, None])
 
     def process_request(self, conn_state: list[Any]) -> None:
         """Begin to serve an accepted connection: [peer's address, socket, unused]."""
         protocol = self.protocol(conn_state, self)
         self._protocols[protocol] = None
+        self._acceptor.count(len(self._protocols))
         address = conn_state[0]
         if self.limits.connections_per_address_max and not self.expects_proxy_header(address):
             self.admit(protocol, protocol.remote_addr)
@@ -300,7 +259,7 @@ class HttpServer(eventlet.wsgi.Server):  # type: ignore[misc]  # eventlet has no
         count = self._by_network.get(protocol.network, 0) + 1
         self._by_network[protocol.network] = count
         if count > most:
-            self._complain("an address has too many connections")
+            self.complain("an address has too many connections")
         return count <= most
 
     def _discount(self, network: str) -> None:
@@ -317,27 +276,8 @@ class HttpServer(eventlet.wsgi.Server):  # type: ignore[misc]  # eventlet has no
             return True
         return self._by_network.get(client_network(address[0]), 0) < most
 
-    def _on_accept_failed(self, error: OSError) -> bool:
-        if error.errno in STARVED:
-            self._back_off(error)
-        elif error.errno in LISTENER_GONE:
-            self._complain(f"the listening socket is gone: {error.strerror}")
-            self._pause_accepting()
-        else:
-            return True  # accept(2): the error of a connection that has died already; others may wait behind it
-        return False
-
-    def _back_off(self, error: OSError) -> None:
-        """No descriptors or memory: level-triggered, the hub would call at once again."""
-        self._complain(f"cannot accept: {error.strerror}")
-        self._make_room()
-        was_accepting = self._listener is not None
-        self._pause_accepting()
-        if was_accepting:
-            self._resumption = self.hub.schedule_call_global(STARVED_PAUSE_S, self._resume_accepting)
-
-    def _make_room(self) -> bool:
-        """Close the connection that has waited longest for a request: one that has work goes before one that has none.
+    def spare(self) -> bool:
+        """Make room: close the connection that has waited longest for a request: one that has work goes before one that has none.
 
         A head that comes in drops goes first: else who sends such would cost everybody else their connections.
         """
@@ -353,7 +293,7 @@ class HttpServer(eventlet.wsgi.Server):  # type: ignore[misc]  # eventlet has no
 
     def _turn_away(self, sock: Any, address: Any, hint: str) -> None:
         """All connections are busy: 503, as far as it can be said without waiting."""
-        self._complain(f"new connections are turned away: {hint}")
+        self.complain(f"new connections are turned away: {hint}")
         green.spawn(tell_of_refusal, self.app, self.base_environ, address, 503)
         if self.tls is None:
             given, content = self.render_refusal(503, "Service Unavailable", hint, "")
@@ -372,7 +312,7 @@ class HttpServer(eventlet.wsgi.Server):  # type: ignore[misc]  # eventlet has no
                 pass  # the client is gone, or has sent nothing yet
         sock.close()
 
-    def _complain(self, message: str, error: BaseException | None = None) -> None:
+    def complain(self, message: str, error: BaseException | None = None) -> None:
         """Log from the hub, which may not wait for the lock of a log handler: in a greenthread of its own."""
         now = monotonic()
         if now - self._complained_at.get(message, -COMPLAINT_PAUSE_S) < COMPLAINT_PAUSE_S:
@@ -462,6 +402,7 @@ class HttpServer(eventlet.wsgi.Server):  # type: ignore[misc]  # eventlet has no
         """A connection is closed."""
         if self._protocols.pop(protocol, self) is self:
             return  # a second time
+        self._acceptor.count(len(self._protocols))
         self.idle.pop(protocol, None)
         self.unfinished.pop(protocol, None)
         self.lingering.discard(protocol)

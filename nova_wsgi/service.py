@@ -386,7 +386,9 @@ class WsgiService(Service):
         for api, listener in self.listeners.items():
             options = {"limits": limits, "name": api, "proxy_networks": networks, **self._server_options.get(api, {})}
             context = listener.tls.context() if listener.tls else None
-            self._servers[api] = HttpServer(listener.socket, web.apps[api], tls=context, **options)
+            self._servers[api] = HttpServer(
+                listener.socket, web.apps[api], tls=context, shares=listener.shares, **options
+            )
         for server in self._servers.values():
             server.start()
 

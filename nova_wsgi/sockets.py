@@ -23,6 +23,7 @@ from typing import Any
 from nova_wsgi import green
 from nova_wsgi.errors import ConfigError
 from nova_wsgi.private_files import check_private
+from nova_wsgi.shares import Shares
 
 _blocking = green.original("socket")  # names are looked up before the fork: no native thread may start for it
 
@@ -43,6 +44,7 @@ class Listener:
     inherited: bool = False
     unix_path: str | None = None  # the file we made for it
     owner_pid: int = field(default_factory=os.getpid)  # who removes that file in the end
+    shares: Shares = field(default_factory=Shares)  # of the processes that will accept from it
     _bound_to: Any = None
 
     def __post_init__(self) -> None:
@@ -62,6 +64,7 @@ class Listener:
         file, so that no new client finds it.
         """
         self.socket.close()
+        self.shares.close()
         if self.unix_path is not None and self.owner_pid == os.getpid():
             with contextlib.suppress(OSError):
                 os.unlink(self.unix_path)

@@ -14,7 +14,7 @@ from nova_objectstore.domain.lifecycle.day import Day
 from nova_objectstore.domain.storage_classes import StorageClasses
 from nova_objectstore.errors import InvalidObjectState
 from nova_objectstore.meta.storage_port import Restore, StorageStore
-from nova_objectstore.types import Bucket, ContentKind, Version
+from nova_objectstore.types import Bucket, ContentKind, Listed, Version
 
 # AWS: RestoreRequest, Tier; the sooner first.
 TIERS = ("Expedited", "Standard", "Bulk")
@@ -74,7 +74,7 @@ class Restores:
             return None
         return self._shown(self._store.find_restore(version))
 
-    def statuses(self, versions: Sequence[Version]) -> Mapping[tuple[str, int], RestoreStatus]:
+    def statuses(self, versions: Sequence[Version | Listed]) -> Mapping[tuple[str, int], RestoreStatus]:
         """The same of a page of one bucket's versions, by key and sequence."""
         archived = [version for version in versions if version.storage_class in self.archives]
         if not archived:

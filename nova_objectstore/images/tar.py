@@ -236,6 +236,8 @@ class TarReader:
 
     def _begin_gnu_sparse(self, block: bytes, size: int) -> None:
         """The old GNU format: four entries in the header, 21 in each block that goes on."""
+        if any(key.startswith("GNU.sparse.") for key in self._pax):
+            raise InvalidBundle("The tar describes a sparse file in two ways.")  # readers differ in which one counts
         name, real_size = _header_name(block), _number(block[483:495])
         size = self._pax_number("size", size)
         extents = list(_sparse_entries(block[386:482], 4))

@@ -15,7 +15,7 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple, Protocol
 
 from nova_objectstore.delivery.ports import Announcement
-from nova_objectstore.types import Content, Version
+from nova_objectstore.types import Content, Listed, Version
 
 
 class MovedPart(NamedTuple):
@@ -98,7 +98,7 @@ class StorageStore(Protocol):
         """What was asked for of that version and has not been cleared away."""
         ...
 
-    def find_restores(self, versions: Sequence[Version]) -> Mapping[tuple[str, int], Restore]:
+    def find_restores(self, versions: Sequence[Version | Listed]) -> Mapping[tuple[str, int], Restore]:
         """The same of many versions of one bucket, by key and sequence."""
         ...
 

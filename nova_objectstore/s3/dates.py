@@ -15,9 +15,16 @@ def _http_date_of_second(second: int) -> str:
     return f"{_DAYS[weekday]}, {day:02d} {_MONTHS[month - 1]} {year:04d} {hour:02d}:{minute:02d}:{sec:02d} GMT"
 
 
+# PERF: the times of a page of keys are a thousand different seconds of a few hours.
+_SIXTY = [f":{number:02d}" for number in range(60)]
+WITHIN_HOUR = [minute + second for minute in _SIXTY for second in _SIXTY]  # :00:00 to :59:59
+MILLISECONDS = [f".{number:03d}Z" for number in range(1000)]
+
+
 @lru_cache(maxsize=4096)
-def _iso_of_second(second: int) -> str:
-    return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(second))
+def iso_hour(hour: int) -> str:
+    """``2015-10-21T07``, from hours since 1970."""
+    return time.strftime("%Y-%m-%dT%H", time.gmtime(hour * 3600))
 
 
 def http_date(moment_us: int) -> str:
@@ -27,5 +34,8 @@ def http_date(moment_us: int) -> str:
 
 def iso_date(moment_us: int) -> str:
     """``2015-10-21T07:28:00.000Z``, as S3's XML has it."""
-    second, micros = divmod(moment_us, 1_000_000)
-    return f"{_iso_of_second(second)}.{micros // 1000:03d}Z"
+    milliseconds = moment_us // 1000
+    return (
+        f"{iso_hour(milliseconds // 3_600_000)}{WITHIN_HOUR[milliseconds // 1000 % 3600]}"
+        f"{MILLISECONDS[milliseconds % 1000]}"
+    )

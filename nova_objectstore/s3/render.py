@@ -12,16 +12,12 @@ from nova_objectstore.types import (
     Account,
     Bucket,
     Checksum,
-    ListPage,
-    ListQuery,
     Part,
     Upload,
     UploadsPage,
     UploadsQuery,
     Version,
     Versioning,
-    VersionsPage,
-    VersionsQuery,
 )
 
 Encode = Callable[[str], str]
@@ -101,148 +97,9 @@ def render_common_prefixes(prefixes: Iterable[str], encode: Encode) -> str:
     return "".join(f"<CommonPrefixes><Prefix>{escape(encode(prefix))}</Prefix></CommonPrefixes>" for prefix in prefixes)
 
 
-def checksum_elements(checksum: Checksum | None) -> str:
-    """ChecksumAlgorithm and ChecksumType, as listings have them."""
-    if checksum is None:
-        return ""
-    return f"<ChecksumAlgorithm>{checksum.algorithm}</ChecksumAlgorithm><ChecksumType>{checksum.type}</ChecksumType>"
-
-
-Restored = Mapping[tuple[str, int], str]  # RestoreStatus elements by key and sequence
-NONE_RESTORED: Restored = {}
-
-
-def render_contents(
-    versions: Sequence[Version], encode: Encode, owner: Callable[[str], str], restored: Restored = NONE_RESTORED
-) -> str:
-    """Contents, one element an object. ``owner`` makes the Owner element of an account id (or nothing)."""
-    # PERF: a listing is a thousand of these; one f-string each
-    return "".join(
-        f"<Contents><Key>{escape(encode(version.key))}</Key>"
-        f"<LastModified>{iso_date(version.modified_us)}</LastModified>"
-        f"<ETag>&quot;{version.etag}&quot;</ETag>{checksum_elements(version.checksum)}"
-        f"<Size>{version.size}</Size>{owner(version.owner_id)}"
-        f"{restored.get((version.key, version.sequence), '') if restored else ''}"
-        f"<StorageClass>{version.storage_class}</StorageClass></Contents>"
-        for version in versions
-    )
-
-
-def render_listing(
-    bucket: str,
-    query: ListQuery,
-    page: ListPage,
-    *,
-    encoding: str,
-    encode: Encode,
-    owner: Callable[[str], str],
-    restored: Restored = NONE_RESTORED,
-) -> str:
-    """ListBucketResult of ListObjects. NextMarker is told only where a delimiter was given (AWS: ListObjects).
-
-    The prefix is never encoded: the SDKs that ask for encoding do not decode it here.
-    """
-    return document(
-        "ListBucketResult",
-        element("Name", bucket),
-        element("Prefix", query.prefix),
-        element("Marker", encode(query.after)),
-        element("NextMarker", encode(page.next_after)) if page.next_after is not None and query.delimiter else "",
-        *_listing_tail(query, page, encoding=encoding, encode=encode, owner=owner, restored=restored),
-    )
-
-
-def render_listing_v2(
-    bucket: str,
-    query: ListQuery,
-    page: ListPage,
-    *,
-    encoding: str,
-    encode: Encode,
-    owner: Callable[[str], str],
-    start_after: str,
-    token: str | None,
-    next_token: str | None,
-    restored: Restored = NONE_RESTORED,
-) -> str:
-    """ListBucketResult of ListObjectsV2; tokens are never encoded."""
-    return document(
-        "ListBucketResult",
-        element("Name", bucket),
-        element("Prefix", encode(query.prefix)),
-        optional("StartAfter", encode(start_after)),
-        element("ContinuationToken", token) if token is not None else "",
-        optional("NextContinuationToken", next_token),
-        element("KeyCount", str(len(page.versions) + len(page.common_prefixes))),
-        *_listing_tail(query, page, encoding=encoding, encode=encode, owner=owner, restored=restored),
-    )
-
-
-def _listing_tail(
-    query: ListQuery,
-    page: ListPage,
-    *,
-    encoding: str,
-    encode: Encode,
-    owner: Callable[[str], str],
-    restored: Restored,
-) -> tuple[str, ...]:
-    return (
-        element("MaxKeys", str(query.limit)),
-        optional("Delimiter", encode(query.delimiter)),
-        optional("EncodingType", encoding),
-        element("IsTruncated", flag(page.next_after is not None)),
-        render_contents(page.versions, encode, owner, restored),
-        render_common_prefixes(page.common_prefixes, encode),
-    )
-
-
 def render_versioning(state: Versioning) -> str:
     """VersioningConfiguration; empty for a bucket that never was versioned."""
     return document("VersioningConfiguration", optional("Status", state.value))
-
-
-def render_versions(
-    bucket: str,
-    query: VersionsQuery,
-    page: VersionsPage,
-    *,
-    encoding: str,
-    encode: Encode,
-    owner: Callable[[str], str],
-    restored: Restored = NONE_RESTORED,
-) -> str:
-    """ListVersionsResult."""
-    return document(
-        "ListVersionsResult",
-        element("Name", bucket),
-        element("Prefix", encode(query.prefix)),
-        element("KeyMarker", encode(query.after)),
-        element("VersionIdMarker", query.version_id_after),
-        element("NextKeyMarker", encode(page.next_key)) if page.next_key is not None else "",
-        element("NextVersionIdMarker", page.next_version_id) if page.next_version_id is not None else "",
-        element("MaxKeys", str(query.limit)),
-        optional("Delimiter", encode(query.delimiter)),
-        optional("EncodingType", encoding),
-        element("IsTruncated", flag(page.next_key is not None)),
-        *(_version_element(version, encode, owner, restored) for version in page.versions),
-        render_common_prefixes(page.common_prefixes, encode),
-    )
-
-
-def _version_element(version: Version, encode: Encode, owner: Callable[[str], str], restored: Restored) -> str:
-    head = (
-        f"{element('Key', encode(version.key))}{element('VersionId', version.version_id)}"
-        f"{element('IsLatest', flag(version.is_latest))}{element('LastModified', iso_date(version.modified_us))}"
-    )
-    if version.is_marker:
-        return f"<DeleteMarker>{head}{owner(version.owner_id)}</DeleteMarker>"
-    return (
-        f"<Version>{head}<ETag>&quot;{version.etag}&quot;</ETag>{checksum_elements(version.checksum)}"
-        f"<Size>{version.size}</Size>{owner(version.owner_id)}"
-        f"{restored.get((version.key, version.sequence), '') if restored else ''}"
-        f"<StorageClass>{version.storage_class}</StorageClass></Version>"
-    )
 
 
 # -- writes ---------------------------------------------------------------------------------------------------------

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 from nova_objectstore.domain.restores import TIERS, Restores, RestoreStatus
@@ -12,7 +12,7 @@ from nova_objectstore.s3 import xml
 from nova_objectstore.s3.answer import Headers
 from nova_objectstore.s3.dates import http_date, iso_date
 from nova_objectstore.s3.request import S3Request
-from nova_objectstore.types import Version
+from nova_objectstore.types import Listed, Version
 
 ATTRIBUTES_HEADER = "x-amz-optional-object-attributes"
 
@@ -51,7 +51,9 @@ def restore_headers(status: RestoreStatus | None) -> Headers:
     return [("x-amz-restore", f'ongoing-request="false", expiry-date="{http_date(status.expires_us)}"')]
 
 
-def restore_elements(req: S3Request, restores: Restores, versions: Sequence[Version]) -> Mapping[tuple[str, int], str]:
+def restore_elements(
+    req: S3Request, restores: Restores, versions: Callable[[], Sequence[Version | Listed]]
+) -> Mapping[tuple[str, int], str]:
     """RestoreStatus of a page's archived objects by key and sequence, where the request asks for it.
 
     Raises InvalidArgument for an attribute that there is not (AWS: ListObjectsV2, x-amz-optional-object-attributes).
@@ -65,7 +67,7 @@ def restore_elements(req: S3Request, restores: Restores, versions: Sequence[Vers
             argument_name=ATTRIBUTES_HEADER,
             argument_value=req.headers[ATTRIBUTES_HEADER],
         )
-    return {name: _element(status) for name, status in restores.statuses(versions).items()}
+    return {name: _element(status) for name, status in restores.statuses(versions()).items()}
 
 
 def _element(status: RestoreStatus) -> str:

@@ -19,7 +19,7 @@ import sys  # noqa: E402
 from collections.abc import Callable, Iterator, Sequence  # noqa: E402
 from contextlib import contextmanager  # noqa: E402
 
-from nova_wsgi import config, logs  # noqa: E402
+from nova_wsgi import config, logs, memory  # noqa: E402
 from nova_wsgi.core_dumps import forbid_core_dumps  # noqa: E402
 from nova_wsgi.errors import ConfigError  # noqa: E402
 from nova_wsgi.launcher import Launcher  # noqa: E402
@@ -43,6 +43,7 @@ def run_program(
     ``build`` makes the services and hands them to the launcher. ``sections`` must hold those of
     :func:`nova_wsgi.logs.section` and :func:`nova_wsgi.launcher.section`.
     """
+    memory.limit_arenas()
     with config_errors_exit(program):
         conf = config.load(
             sections,

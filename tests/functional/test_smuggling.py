@@ -1,8 +1,6 @@
 """Request smuggling: the store refuses what can be read in two ways, and never disagrees with a front about requests."""
 
 import itertools
-import json
-import re
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -13,7 +11,8 @@ from support import fronts, rfc9112, smuggling
 from support.fronts import Logged
 from support.raw_http import Response
 from support.smuggling import BUCKET, AccessLog, Entry, Exchange, Lane, Vector, ask, judge, names_in
-from support.store import Store, running_store
+from support.smuggling_store import smuggling_store
+from support.store import Store
 from support.tap import Sent, tapping
 
 from nova_wsgi.testing import wait_until
@@ -28,17 +27,6 @@ LANES = {
     "nginx": (fronts.nginx, {}),
 }
 SHARED = ("haproxy-reuse", "nginx")  # the others give a client's first request a connection of its own
-POLICY = {
-    "Version": "2012-10-17",
-    "Statement": [
-        {
-            "Effect": "Allow",
-            "Principal": "*",
-            "Action": ["s3:GetObject", "s3:PutObject", "s3:ListBucket"],
-            "Resource": [f"arn:aws:s3:::{BUCKET}", f"arn:aws:s3:::{BUCKET}/*"],
-        }
-    ],
-}
 marks = map(smuggling.MARK.format, itertools.count())
 
 
@@ -48,22 +36,19 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def store(folder: Path) -> Iterator[Store]:
-    """One process, so that its log has the order in which requests came; a bucket where nobody needs a signature."""
-    with running_store(folder / "state", f"--access-log-file={folder / 'access.log'}", workers=1) as running:
-        client = running.client()
-        client.create_bucket(Bucket=BUCKET)
-        client.put_bucket_policy(Bucket=BUCKET, Policy=json.dumps(POLICY))
-        yield running
-        assert running.server.stop() == 0
-        assert not re.search(" ERROR |Traceback", running.server.output())
+def store_and_log(folder: Path) -> Iterator[tuple[Store, AccessLog]]:
+    with smuggling_store(folder) as both:
+        yield both
 
 
 @pytest.fixture(scope="module")
-def log(folder: Path, store: Store) -> AccessLog:
-    log = AccessLog(folder / "access.log")
-    wait_until(lambda: any("?policy" in entry.target for entry in log.read()), what="the end of the preparations")
-    return log
+def store(store_and_log: tuple[Store, AccessLog]) -> Store:
+    return store_and_log[0]
+
+
+@pytest.fixture(scope="module")
+def log(store_and_log: tuple[Store, AccessLog]) -> AccessLog:
+    return store_and_log[1]
 
 
 # -- the vectors ----------------------------------------------------------------------------------------------------------

@@ -305,3 +305,24 @@ def test_a_start_tells_where_it_serves_only_once_it_does(tmp_path: Path) -> None
     with LiveServer(store_command(tmp_path), environ=root_environ(), ready=ready) as server:
         assert len(re.findall(r"worker objectstore/\d \(\d+\) is ready", server.output())) == 2
         assert server.request("GET", "/")[0] == 403
+
+
+def test_who_has_fewer_connections_gets_the_next(tmp_path):
+    with running_store(tmp_path / "state", workers=2) as store, contextlib.ExitStack() as open_wires:
+        _, second = store.workers()
+        os.kill(second, signal.SIGSTOP)
+        try:
+            before = {answered_by(open_wires.enter_context(connect(store))) for _ in range(12)}
+        finally:
+            os.kill(second, signal.SIGCONT)
+        assert len(before) == 1
+        after = [answered_by(open_wires.enter_context(connect(store))) for _ in range(12)]
+        assert sum(name not in before for name in after) >= 6, after
+
+
+def answered_by(wire: Wire) -> str:
+    """The process that answered, by the part of the request id that is its own."""
+    response = wire.send(sign("HEAD", "/").head).response(method="HEAD")
+    request_id = response.header("x-amz-request-id")
+    assert request_id is not None
+    return request_id[:8]

@@ -10,10 +10,16 @@ import pytest
 from support.soak_samples import Sample
 from support.soak_verdict import Line, cells, judge, lay_line, markdown, stretches
 
-from nova_objectstore.limits import MiB
+from nova_objectstore.limits import KiB, MiB
 
 HOUR_S = 3600.0
 NAME = "objectstore/0 rss"
+WORKER_REQUESTS_PER_HOUR = 25 * 3600  # half of tools/soak's rate
+
+
+def given_back(share: float) -> float:
+    """MiB that come and go with the minutes of an hour: what a process frees, it returns at their ends."""
+    return 4.0 * (share * 60 % 1)
 
 
 def judged(level: Callable[[float], float], *, seconds: float = HOUR_S, noise: float = 0.0) -> Line:
@@ -35,8 +41,22 @@ def judged(level: Callable[[float], float], *, seconds: float = HOUR_S, noise: f
         (lambda share: 70.0 + 3.0 * share, 0.5, False),
         (lambda share: 70.0 + 8.0 * share, 0.5, True),
         (lambda share: 70.0 + 60.0 * share, 5.0, True),
+        (lambda share: 70.0 + given_back(share), 0.5, False),
+        (lambda share: 70.0 + given_back(share) + WORKER_REQUESTS_PER_HOUR * share * KiB / MiB, 0.5, True),
+        (lambda share: 70.0 + given_back(share) + WORKER_REQUESTS_PER_HOUR * share * 100 / MiB, 0.5, True),
     ],
-    ids=["still", "noise", "warming up", "shrinking", "allowed", "leaking", "leaking under noise"],
+    ids=[
+        "still",
+        "noise",
+        "warming up",
+        "shrinking",
+        "allowed",
+        "leaking",
+        "leaking under noise",
+        "given back each minute",
+        "a KiB a request",
+        "100 bytes a request",
+    ],
 )
 def test_a_leak_is_what_grows_to_the_end(level: Callable[[float], float], noise: float, leaks: bool) -> None:
     line = judged(level, noise=noise)

@@ -1,8 +1,10 @@
 """Clients that would have the server for themselves: turns are short, places are limited, and memory is bounded."""
 
+import contextlib
 import ipaddress
 import itertools
 import logging
+import os
 import tracemalloc
 
 import pytest
@@ -11,11 +13,14 @@ from support.raw_http import Client, answering, echo, limits, serving, wait_unti
 
 from nova_wsgi.body import ChunkedBody, SizedBody
 from nova_wsgi.client_network import client_network
+from nova_wsgi.connection import TRUSTED_FROM, TURN_MIN
 from nova_wsgi.http_limits import HttpLimits
 from nova_wsgi.http_parse import parse_head
+from nova_wsgi.response import FileBody, FileSegment
 from nova_wsgi.server import HEAD_GRACE_S, REFUSALS_TOLD_MAX
 
 FLOOD = 64
+PIECE = 64 * 1024
 REQUEST = b"GET /flood HTTP/1.1\r\nHost: h\r\n\r\n"
 
 
@@ -73,6 +78,68 @@ def test_a_body_of_tiny_chunks_is_read_in_turns():
         assert honest.response().status == 200
         assert flooder.response().status == 200
         assert diary.paths == ["/honest", "/flood"]
+
+
+def segments_of(file, count):
+    """A body from files that are opened one after the other."""
+    return lambda told: FileBody(
+        (told(FileSegment(file.fileno(), 0, PIECE)) for _ in range(count)), length=PIECE * count
+    )
+
+
+def pieces_of(_file, count):
+    """What is made piece by piece, or sent through TLS."""
+    return lambda told: (told(bytes(PIECE)) for _ in range(count))
+
+
+@pytest.mark.parametrize("make", [segments_of, pieces_of])
+def test_the_buffers_of_who_never_reads_are_filled_in_turns(tmp_path, make):
+    """Megabytes fit into a socket's buffers: those of many clients at once would keep all others waiting."""
+    (tmp_path / "file").write_bytes(bytes(PIECE))
+    diary = []
+    with (tmp_path / "file").open("rb") as file:
+        body = make(file, 1000)
+
+        def app(environ, start_response):
+            start_response("200 OK", [])
+            return body(lambda piece: diary.append(environ["PATH_INFO"]) or piece)
+
+        with serving(app) as server, Client(server) as one, Client(server) as other:
+            wait_until(lambda: server.connections == 2)
+            one.get("/one")
+            other.get("/other")
+            wait_until(lambda: diary.count("/one") > 8 and diary.count("/other") > 8)
+    start = diary.index("/other" if diary[0] == "/one" else "/one")  # from here on there are two
+    runs = [len(list(run)) for _, run in itertools.groupby(diary[start : start + 16])]
+    assert max(runs) <= TURN_MIN // PIECE + 1
+
+
+def test_who_has_not_begun_to_read_is_sent_little(tmp_path):
+    path = tmp_path / "file"
+    path.write_bytes(b"%07d\n" * 1_000_000 % tuple(range(1_000_000)))
+    sent = []
+
+    def app(environ, start_response):
+        if environ["PATH_INFO"] == "/honest":
+            return answering(b"ok")(environ, start_response)
+        environ["nova.finish_hooks"].append(lambda _, finished: sent.append(finished.bytes_sent))
+        start_response("200 OK", [])
+        return FileBody.of_descriptor(os.open(path, os.O_RDONLY))
+
+    with serving(app) as server, Client(server) as honest, contextlib.ExitStack() as stack:
+        silent = [stack.enter_context(Client(server)) for _ in range(4)]
+        wait_until(lambda: server.connections == 5)
+        for client in silent:
+            client.get("/large")
+        for _ in range(50):  # many more turns than it takes to fill the buffers
+            assert honest.get("/honest").response().status == 200
+        reader = silent.pop()
+        assert reader.response().body == path.read_bytes()
+        for client in silent:
+            client.close()
+        wait_until(lambda: len(sent) == 4)
+    assert max(sent) == path.stat().st_size  # the reader's
+    assert sum(count < TRUSTED_FROM for count in sent) >= 2  # but for the one that was the first, and alone
 
 
 def test_a_body_of_tiny_chunks_that_nobody_wants_is_not_read_for_the_connection_s_sake():

@@ -162,10 +162,10 @@ def test_a_new_connection_that_says_nothing_is_not_waited_for(place):
 def test_what_the_kernel_has_accepted_is_answered(gate):
     """Connections in the backlog, their requests sent: nobody has accepted them, and nobody else will."""
     with serving(gate) as server:
-        server._pause_accepting()
+        server._acceptor.pause()
         clients = [Client(server).get() for _ in range(10)]
         assert server.connections == 0
-        server._resume_accepting()
+        server._acceptor.resume()
         assert server.drain(5) is True  # before the hub had a chance to tell of a single one
 
         for client in clients:

@@ -2,9 +2,9 @@
 
     python tests/support/attacks.py slow-headers 127.0.0.1 3333 --connections 100 --rounds 200 --seconds 20
 
-It says ``ready`` when its connections are open, and ends with a line of JSON: when ``rounds`` connections were ended by the
-server or have done what they do, when ``seconds`` are over, or when its standard input is closed. Of the standard library
-alone; requests that must be signed come in a file, made by who starts it.
+It says ``ready`` when its connections are open (with ``--delay``: that long before it opens them), and ends with a line of
+JSON: when ``rounds`` connections were ended by the server or have done what they do, when ``seconds`` are over, or when its
+standard input is closed. Of the standard library alone; requests that must be signed come in a file, made by who starts it.
 """
 
 from __future__ import annotations
@@ -222,13 +222,17 @@ class Run:
         """Attack; what came of it."""
         loop = asyncio.get_running_loop()
         loop.add_reader(sys.stdin.fileno(), self.is_over.set)
+        if self.options.delay:
+            print("ready", flush=True)
+            await asyncio.sleep(self.options.delay)
         loop.call_later(self.options.seconds, self.is_over.set)
         tasks = [asyncio.ensure_future(self.keep_on()) for _ in range(self.options.connections)]
         await asyncio.wait(
             [asyncio.ensure_future(event.wait()) for event in (self.is_ready, self.is_over)],
             return_when=asyncio.FIRST_COMPLETED,
         )
-        print("ready", flush=True)
+        if not self.options.delay:
+            print("ready", flush=True)
         await self.is_over.wait()
         for task in tasks:
             task.cancel()
@@ -289,6 +293,7 @@ def main() -> None:
     parser.add_argument("--connections", type=int, default=10, help="at once")
     parser.add_argument("--rounds", type=int, default=sys.maxsize, help="connections in all")
     parser.add_argument("--seconds", type=float, default=30.0, help="the longest it goes on")
+    parser.add_argument("--delay", type=float, default=0.0, help="seconds from `ready` to the first connection")
     parser.add_argument("--source", default="", help="the address to come from")
     parser.add_argument("--requests", type=Path, help="a file of requests, see write_requests")
     print(json.dumps(asyncio.run(Run(parser.parse_args()).go())), flush=True)

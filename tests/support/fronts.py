@@ -31,6 +31,7 @@ _HAPROXY_LINE = re.compile(
 _NGINX_FORMAT = """'request $upstream_addr $status "$request"'"""
 _NGINX_LINE = re.compile(r'^request (?P<server>\S+) (?P<status>\d+) "(?P<line>[^"]*)"$', re.MULTILINE)
 _REFUSED = ("<NOSRV>", "-")
+_AUTHORITY = re.compile("^[a-z]+://[^/]*")  # haproxy logs requests of HTTP/2 as whole URLs
 
 
 class Logged(NamedTuple):
@@ -70,6 +71,8 @@ class Front:
 
     def _target(self, line: str) -> str:
         parts = line.split()
+        if parts[-1:] == ["HTTP/2.0"] and not parts[1].startswith("/"):
+            parts[1] = _AUTHORITY.sub("", parts[1])
         return self.escape.sub(lambda match: chr(int(match[1], 16)), parts[1]) if len(parts) > 1 else ""
 
 
@@ -117,7 +120,7 @@ def nginx(folder: Path, store_port: int, changes: Mapping[str, str] | None = Non
     certificate = str(authority.issue(COMMON_NAME="localhost"))
     own = {
         "listen 80;": f"listen 127.0.0.1:{port};",
-        "listen 443 ssl;": f"listen 127.0.0.1:{tls_port} ssl;",
+        "listen 443 ssl ": f"listen 127.0.0.1:{tls_port} ssl ",
         "/etc/nginx/nova-objectstore.crt": certificate,
         "/etc/nginx/nova-objectstore.key": certificate,
         "127.0.0.1:3333": f"127.0.0.1:{store_port}",

@@ -18,7 +18,7 @@ from __future__ import annotations
 import re
 import socket
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple, TypeVar
@@ -186,17 +186,24 @@ class Lane:
         self.exchanges: list[Exchange] = []
 
     def send(self, vector: Vector, mark: str) -> Exchange:
-        """Send one vector, then the canary of another client. Front and store are asked later, by ``settle``."""
-        exchange = Exchange(mark)
-        counts = [len(connection.requests()) for connection in self._tap.connections]
+        """Send one vector, then the canary of another client."""
+        return self.observe(mark, lambda exchange: self._send(vector, exchange))
+
+    def _send(self, vector: Vector, exchange: Exchange) -> None:
         with _connect(self._front.port) as client:
-            _send(client, vector.marked(mark))
+            _send(client, vector.marked(exchange.mark))
             if vector.stops:
                 _end_writing(client)
             exchange.gave_up = vector.stops or not _receive_until_quiet(client)
             if exchange.gave_up:
                 _end_writing(client)
             exchange.received = client.receive_to_end()
+
+    def observe(self, mark: str, send: Callable[[Exchange], None]) -> Exchange:
+        """What comes of ``send``, and of another client's canary. Front and store are asked later, by ``settle``."""
+        exchange = Exchange(mark)
+        counts = [len(connection.requests()) for connection in self._tap.connections]
+        send(exchange)
         exchange.canary = ask_canary(self._front.port, mark)
         sent = self._sent_since(counts)
         exchange.forwarded = [request for _, request in sent if not _is_canary(request.target)]

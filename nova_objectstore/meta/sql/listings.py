@@ -107,7 +107,7 @@ def list_objects(tx: Transaction, bucket_id: int, query: ListQuery) -> ListPage:
     """A page of current objects."""
     high = keyrange.after_prefix(query.prefix)
     source = Source(
-        read=lambda position, limit: tx.all(q.list_current, bucket_id, position[0], high, limit),
+        read=lambda position, limit: tx.all(q.list_shown, bucket_id, position[0], high, limit),
         position_of=lambda row: (row[_KEY],),
         behind_key=lambda key: (key,),
     )
@@ -115,7 +115,7 @@ def list_objects(tx: Transaction, bucket_id: int, query: ListQuery) -> ListPage:
     walked = walk(source, (start,), prefix=query.prefix, delimiter=query.delimiter, limit=query.limit)
     last = walked.last
     next_after = last if last is None or isinstance(last, str) else last[_KEY]
-    return ListPage([decode_version(row, is_latest=True) for row in walked.rows], walked.common_prefixes, next_after)
+    return ListPage(walked.rows, walked.common_prefixes, next_after)
 
 
 # -- versions ----------------------------------------------------------------------------------------------------------

@@ -22,7 +22,7 @@ from nova_objectstore.meta.sql.statements.versions import delete_blob, insert_bl
 from nova_objectstore.meta.sql.transaction import Transaction
 from nova_objectstore.meta.sql.versions import Found, find_version, is_latest
 from nova_objectstore.meta.storage_port import Move, MovedPart, Restore, RestoreClaim, RestoredPart
-from nova_objectstore.types import Content, ContentKind, Version
+from nova_objectstore.types import Content, ContentKind, Listed, Version
 
 _INLINE, _DATA, _PARTS = int(ContentKind.INLINE), int(ContentKind.DATA), int(ContentKind.PARTS)
 
@@ -130,13 +130,13 @@ def request_restore(
     return True
 
 
-def find_restore(tx: Transaction, version: Version) -> Restore | None:
+def find_restore(tx: Transaction, version: Version | Listed) -> Restore | None:
     """What was asked for of that version."""
     row = tx.one(q.find_restore, version.bucket_id, version.key, version.sequence)
     return None if row is None else _decode(row)
 
 
-def find_restores(tx: Transaction, versions: Sequence[Version]) -> Mapping[tuple[str, int], Restore]:
+def find_restores(tx: Transaction, versions: Sequence[Version | Listed]) -> Mapping[tuple[str, int], Restore]:
     """The same of many versions."""
     found = (find_restore(tx, version) for version in versions)
     return {(restore.key, restore.sequence): restore for restore in found if restore is not None}

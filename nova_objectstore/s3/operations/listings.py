@@ -10,14 +10,13 @@ from nova_objectstore.domain.restores import Restores
 from nova_objectstore.errors import InvalidArgument
 from nova_objectstore.limits import LIST_KEYS_MAX
 from nova_objectstore.s3.authorise import owner_of
+from nova_objectstore.s3.listing_documents import render_listing, render_listing_v2
 from nova_objectstore.s3.operation import Controller, operation
 from nova_objectstore.s3.operations.buckets import decode_token, encode_token
 from nova_objectstore.s3.render import (
     Encode,
     owner_element,
     plain,
-    render_listing,
-    render_listing_v2,
     url_encode,
 )
 from nova_objectstore.s3.request import S3Request
@@ -71,7 +70,7 @@ class ListingController(Controller):
             encoding=encoding,
             encode=encode,
             owner=owner_elements(self._identities, req),
-            restored=restore_elements(req, self._restores, page.versions),
+            restored=restore_elements(req, self._restores, lambda: page.versions),
         )
 
     @operation("ListObjectsV2", "GET /{bucket}?list-type=2", action="s3:ListBucket")
@@ -89,7 +88,7 @@ class ListingController(Controller):
             encoding=encoding,
             encode=encode,
             owner=owner_elements(self._identities, req, wanted=req.query.get("fetch-owner", "").lower() == "true"),
-            restored=restore_elements(req, self._restores, page.versions),
+            restored=restore_elements(req, self._restores, lambda: page.versions),
             start_after=start_after,
             token=token,
             next_token=encode_token(page.next_after) if page.next_after is not None else None,

@@ -9,9 +9,10 @@ from nova_objectstore.domain.restores import Restores
 from nova_objectstore.errors import InvalidArgument, MalformedXML, NotOffered
 from nova_objectstore.limits import LIST_KEYS_MAX
 from nova_objectstore.s3 import xml
+from nova_objectstore.s3.listing_documents import render_versions
 from nova_objectstore.s3.operation import XML, Controller, operation
 from nova_objectstore.s3.operations.listings import owner_elements, read_encoding
-from nova_objectstore.s3.render import render_versioning, render_versions
+from nova_objectstore.s3.render import render_versioning
 from nova_objectstore.s3.request import S3Request
 from nova_objectstore.s3.restore_status import restore_elements
 from nova_objectstore.types import Versioning, VersionsQuery
@@ -64,7 +65,7 @@ class VersioningController(Controller):
             )
         page = self._objects.list_versions(req.bucket, query)
         owner = owner_elements(self._identities, req)
-        restored = restore_elements(req, self._restores, page.versions)
+        restored = restore_elements(req, self._restores, lambda: page.versions)
         return render_versions(
             req.bucket_name, query, page, encoding=encoding, encode=encode, owner=owner, restored=restored
         )

@@ -220,6 +220,12 @@ def test_a_sparse_map_that_is_not_its_data():
     assert "not that of its data" in refusal(fixed + END)
 
 
+def test_a_sparse_file_that_is_described_in_two_ways():
+    records = record(b"GNU.sparse.major", b"1") + record(b"GNU.sparse.minor", b"0")
+    archive = entry(records, kind=b"x") + gnu_sparse([(0, b"a" * 600)], 600) + END
+    assert "in two ways" in refusal(archive)
+
+
 def test_an_endless_sparse_map():
     head = gnu_sparse([(number * 2, b"a") for number in range(5)], 100)[:512]
     more = b"".join(b"%011o\0%011o\0" % (100 + number, 1) for number in range(21)) + b"\1" + bytes(7)

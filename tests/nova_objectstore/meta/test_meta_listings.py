@@ -9,8 +9,17 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from support.metadata import OWNER, new_upload
 
+from nova_objectstore.domain.storage_classes import STANDARD
 from nova_objectstore.meta.sql import listings
-from nova_objectstore.types import ListQuery, UploadsQuery, Version, Versioning, VersionsQuery
+from nova_objectstore.types import (
+    Checksum,
+    Listed,
+    ListQuery,
+    UploadsQuery,
+    Version,
+    Versioning,
+    VersionsQuery,
+)
 
 # Characters around every edge of UTF-8, and few others, so that prefixes and delimiters meet.
 ALPHABET = "ab/\n\x7f\u0800\ud7ff\ue000\uffff\U0001f600\U0010ffff"
@@ -18,6 +27,15 @@ keys = st.text(st.sampled_from(ALPHABET), min_size=1, max_size=5)
 prefixes = st.one_of(st.just(""), st.text(st.sampled_from(ALPHABET), max_size=3))
 PAGES_MAX = 2000  # a listing that never ends is a fault, not a test that hangs
 delimiters = st.sampled_from(["", "/", "a", "ab", "//", "/a/", "\U0010ffff", "\uffff", "none"])
+
+
+def shown(version: Version) -> Listed:
+    """What a listing is to show of a version."""
+    facts = {name: getattr(version, name) for name in Listed._fields if not name.startswith("checksum")}
+    if version.storage_class == STANDARD:
+        facts["storage_class"] = None
+    algorithm, kind = version.checksum[:2] if version.checksum else (None, None)
+    return Listed(**facts, checksum_algorithm=algorithm, checksum_type=kind)
 
 
 # -- the twins ---------------------------------------------------------------------------------------------------------
@@ -163,9 +181,22 @@ def test_a_listed_object_is_the_object_without_its_bytes(meta):
     (listed,) = meta.engine.list_objects(bucket.id, ListQuery()).versions
     versions = meta.engine.list_versions(bucket.id, VersionsQuery()).versions
 
-    assert listed == versions[0] == meta.engine.get_version(bucket.id, "k", inline=False)
-    assert listed._replace(content=new.content) == new
+    current = meta.engine.get_version(bucket.id, "k", inline=False)
+    assert versions[0] == current
+    assert current._replace(content=new.content) == new
+    assert listed == shown(current)
     assert versions[1] == meta.engine.get_version(bucket.id, "k", versions[1].version_id, inline=False)
+
+
+def test_a_listed_object_has_its_class_and_kind_of_checksum(meta):
+    bucket = meta.bucket()
+    checksum = Checksum("CRC32", "COMPOSITE", "AAAAAA==-2")
+    stored = [meta.put(bucket, "a", storage_class="GLACIER"), meta.put(bucket, "b", checksum=checksum)]
+
+    page = meta.engine.list_objects(bucket.id, ListQuery())
+
+    assert page.versions == [shown(version) for version in stored]
+    assert [row[-3:] for row in page.rows] == [("GLACIER", None, None), (None, "CRC32", "COMPOSITE")]
 
 
 def test_hidden_keys_are_not_listed(meta):

@@ -25,11 +25,22 @@ def say(*words):
     os.write(1, (" ".join(map(str, (*words, os.getpid()))) + "\n").encode())
 
 
+class Knot:
+    """Holds itself: nobody but the garbage collector ever finds that it is not wanted."""
+
+    def __init__(self):
+        self.end = self
+
+    def __del__(self):
+        say("untied")
+
+
 class LaunchedManager(Manager):
     def __init__(self, *, greeting="hello", **given):
         super().__init__(**given)
         self.greeting = greeting
         self.pool = ProcessPool()
+        self.kept = []
 
     def init_host(self):
         say("init", self.greeting)
@@ -70,6 +81,16 @@ class LaunchedManager(Manager):
 
     def do_child(self, s):
         return self.pool.run(["sleep", s]).stdout
+
+    def do_knot(self):
+        Knot()
+        return "tied"
+
+    def do_scatter(self, size, count):
+        """Fill memory and free it again, but for a block here and there; give the size of what was freed."""
+        blocks = [bytes(int(size)) for _ in range(int(count))]
+        self.kept = blocks[::100]
+        return int(size) * (len(blocks) - len(self.kept))
 
     def do_greenthreads(self):
         return sum(1 for _ in green.suspended())

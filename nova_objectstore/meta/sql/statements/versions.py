@@ -1,6 +1,6 @@
 """Statements of versions: the current ones in ``objects``, the others in ``hidden_versions``, small bodies in ``blobs``.
 
-Every select of a version gives the columns of ``rows.VersionRow``.
+Every select of a whole version gives the columns of ``rows.VersionRow``.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from typing import Any
 from nova_objectstore.meta.sql.core import sa, t
 from nova_objectstore.meta.sql.rows import VERSION_COLUMNS, VERSION_FACTS
 from nova_objectstore.meta.sql.statement import Core, Param, statement, statement_of
+from nova_objectstore.types import Listed
 
 
 def _current(*, inline: bool) -> Core:
@@ -116,10 +117,20 @@ def find_any_hidden(bucket_id: Param) -> Core:
 
 @statement
 def list_current(bucket_id: Param, low: Param, high: Param, limit: Param) -> Core:
+    return _between_keys(_current(inline=False), bucket_id, low, high, limit)
+
+
+@statement
+def list_shown(bucket_id: Param, low: Param, high: Param, limit: Param) -> Core:
+    """The columns of ``types.Listed``: half of what a listing of whole versions costs is columns that it does not show."""
+    shown = (t.objects.c[name] for name in Listed._fields)
+    return _between_keys(sa.select(*shown), bucket_id, low, high, limit)
+
+
+def _between_keys(select: Core, bucket_id: Param, low: Param, high: Param, limit: Param) -> Core:
     objects = t.objects.c
     return (
-        _current(inline=False)
-        .where(objects.bucket_id == bucket_id, objects.key > low, objects.key < high)
+        select.where(objects.bucket_id == bucket_id, objects.key > low, objects.key < high)
         .order_by(objects.key)
         .limit(limit)
     )

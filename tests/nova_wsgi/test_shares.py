@@ -1,0 +1,85 @@
+"""Processes that share a listening socket know of each other's connections."""
+
+import os
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+
+import pytest
+
+from nova_wsgi import green
+from nova_wsgi.shares import CELLS, Shares
+
+waitpid = green.original("os").waitpid
+pytestmark = pytest.mark.filterwarnings("ignore:Using fork")
+
+
+@contextmanager
+def another_with(shares: Shares, connections: int) -> Iterator[None]:
+    """Another process that takes part."""
+    joined_read, joined_write = os.pipe()
+    end_read, end_write = os.pipe()
+    pid = os.fork()
+    if pid == 0:
+        os.close(end_write)
+        shares.join()
+        shares.tell(connections)
+        os.write(joined_write, b"j")
+        os.read(end_read, 1)
+        os._exit(0)  # without having left
+    os.close(end_read)
+    os.read(joined_read, 1)
+    try:
+        yield
+    finally:
+        os.close(end_write)
+        waitpid(pid, 0)
+        os.close(joined_read)
+        os.close(joined_write)
+
+
+@pytest.fixture
+def shares() -> Iterator[Shares]:
+    made = Shares()
+    yield made
+    made.close()
+    made.close()
+
+
+def test_alone_nobody_has_fewer(shares):
+    assert not shares.has_more_than_another()
+    shares.join()
+    shares.tell(0)
+    shares.tell(1000)
+    assert not shares.has_more_than_another()
+
+
+def test_who_has_more_than_another_knows(shares):
+    with another_with(shares, 3):
+        shares.join()
+        shares.tell(2)
+        assert not shares.has_more_than_another()
+        shares.tell(3)
+        assert not shares.has_more_than_another()
+        shares.tell(4)
+        assert shares.has_more_than_another()
+        shares.leave()
+        assert not shares.has_more_than_another()
+
+
+def test_the_dead_are_not_waited_for_and_their_place_is_free(shares):
+    shares.join()
+    shares.tell(5)
+    for _ in range(CELLS + 1):
+        with another_with(shares, 0):
+            assert shares.has_more_than_another()
+        assert not shares.has_more_than_another()
+
+
+def test_those_for_whom_there_is_no_place_do_without(shares):
+    with ExitStack() as others:
+        for _ in range(CELLS):
+            others.enter_context(another_with(shares, 0))
+        shares.join()
+        shares.tell(6)
+        assert not shares.has_more_than_another()
+        shares.leave()
