@@ -228,6 +228,7 @@ class Connection:
             sent = 0
         except OSError as error:
             raise ClientDisconnected("the client closed the connection") from error
+        self._note_sent(sent)
         if sent != len(data):
             self._send_rest(memoryview(data), sent)
 
@@ -241,6 +242,7 @@ class Connection:
                 self.send(part)
             return None
         sent = self._send_message(parts)
+        self._note_sent(sent)
         for part in parts:
             if sent < len(part):
                 self._send_rest(memoryview(part), sent)
@@ -279,6 +281,7 @@ class Connection:
             sent = 0
         except OSError as error:
             raise ClientDisconnected("the client closed the connection") from error
+        self._note_sent(sent)
         if sent != len(data):
             self._send_rest(memoryview(data), sent)
 
@@ -346,6 +349,7 @@ class Connection:
         return len(data)
 
     def _note_sent(self, count: int) -> None:
+        """Bytes moved win time back for a client who was waited for."""
         if self.writing is not None:
             self.writing.moved += count
 
