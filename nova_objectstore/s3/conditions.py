@@ -35,7 +35,7 @@ def parse_http_date(text: str) -> int | None:
     return _parse_date(text) if len(text) <= DATE_CHARS_MAX else None
 
 
-@lru_cache(maxsize=1024)
+@lru_cache(maxsize=256)
 def _parse_date(text: str) -> int | None:
     try:
         if _iso_date(text):

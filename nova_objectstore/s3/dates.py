@@ -9,19 +9,21 @@ _DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 
 
-@lru_cache(maxsize=4096)
-def _http_date_of_second(second: int) -> str:
-    year, month, day, hour, minute, sec, weekday, _, _ = time.gmtime(second)
-    return f"{_DAYS[weekday]}, {day:02d} {_MONTHS[month - 1]} {year:04d} {hour:02d}:{minute:02d}:{sec:02d} GMT"
-
-
-# PERF: the times of a page of keys are a thousand different seconds of a few hours.
+# PERF: the times of a page of keys are a thousand different seconds of a few hours. (Kept by the second, they made the memory
+# of a process grow for an hour.)
 _SIXTY = [f":{number:02d}" for number in range(60)]
 WITHIN_HOUR = [minute + second for minute in _SIXTY for second in _SIXTY]  # :00:00 to :59:59
 MILLISECONDS = [f".{number:03d}Z" for number in range(1000)]
 
 
-@lru_cache(maxsize=4096)
+@lru_cache(maxsize=512)
+def _http_hour(hour: int) -> str:
+    """``Wed, 21 Oct 2015 07``, from hours since 1970."""
+    year, month, day, hour_of_day, _, _, weekday, _, _ = time.gmtime(hour * 3600)
+    return f"{_DAYS[weekday]}, {day:02d} {_MONTHS[month - 1]} {year:04d} {hour_of_day:02d}"
+
+
+@lru_cache(maxsize=512)
 def iso_hour(hour: int) -> str:
     """``2015-10-21T07``, from hours since 1970."""
     return time.strftime("%Y-%m-%dT%H", time.gmtime(hour * 3600))
@@ -29,7 +31,8 @@ def iso_hour(hour: int) -> str:
 
 def http_date(moment_us: int) -> str:
     """``Wed, 21 Oct 2015 07:28:00 GMT`` (RFC 9110 section 5.6.7)."""
-    return _http_date_of_second(moment_us // 1_000_000)
+    hour, second = divmod(moment_us // 1_000_000, 3600)
+    return f"{_http_hour(hour)}{WITHIN_HOUR[second]} GMT"
 
 
 def iso_date(moment_us: int) -> str:

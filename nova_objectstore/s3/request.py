@@ -61,7 +61,7 @@ def _unquote(text: str) -> str:
 
 # PERF: an escaped credential, prefix or delimiter comes again and again.
 _CACHED_CHARS_MAX = 128
-_unquote_cached = lru_cache(maxsize=4096)(_unquote)
+_unquote_cached = lru_cache(maxsize=512)(_unquote)
 
 
 class S3Request:

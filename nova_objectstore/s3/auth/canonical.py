@@ -76,7 +76,7 @@ def _encode(text: str) -> str:
 
 # PERF: the names of a presigned URL's parameters, and most of their values, are those of the one before it.
 _COMPONENT_CACHED_CHARS_MAX = 128
-_encode_cached = lru_cache(maxsize=4096)(_encode)
+_encode_cached = lru_cache(maxsize=512)(_encode)
 
 
 def decode_component(text: str) -> str:
@@ -93,7 +93,7 @@ def _decode(text: str) -> str:
         raise InvalidURI("The query string is not UTF-8.", uri=text) from None
 
 
-_decode_cached = lru_cache(maxsize=4096)(_decode)
+_decode_cached = lru_cache(maxsize=512)(_decode)
 
 
 def split_query(query: str) -> list[tuple[str, str]]:

@@ -198,7 +198,7 @@ def parse_timestamp(text: str) -> int | None:
     return _parse_timestamp(text) if len(text) == 16 else None
 
 
-@lru_cache(maxsize=1024)
+@lru_cache(maxsize=256)
 def _parse_timestamp(text: str) -> int | None:
     match = _timestamp(text)
     if match is None:
