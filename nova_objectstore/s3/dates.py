@@ -11,8 +11,7 @@ _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct",
 
 # PERF: the times of a page of keys are a thousand different seconds of a few hours. (Kept by the second, they made the memory
 # of a process grow for an hour.)
-_SIXTY = [f":{number:02d}" for number in range(60)]
-WITHIN_HOUR = [minute + second for minute in _SIXTY for second in _SIXTY]  # :00:00 to :59:59
+SIXTY = [f":{number:02d}" for number in range(60)]  # minutes, and seconds
 MILLISECONDS = [f".{number:03d}Z" for number in range(1000)]
 
 
@@ -32,13 +31,13 @@ def iso_hour(hour: int) -> str:
 def http_date(moment_us: int) -> str:
     """``Wed, 21 Oct 2015 07:28:00 GMT`` (RFC 9110 section 5.6.7)."""
     hour, second = divmod(moment_us // 1_000_000, 3600)
-    return f"{_http_hour(hour)}{WITHIN_HOUR[second]} GMT"
+    return f"{_http_hour(hour)}{SIXTY[second // 60]}{SIXTY[second % 60]} GMT"
 
 
 def iso_date(moment_us: int) -> str:
     """``2015-10-21T07:28:00.000Z``, as S3's XML has it."""
     milliseconds = moment_us // 1000
     return (
-        f"{iso_hour(milliseconds // 3_600_000)}{WITHIN_HOUR[milliseconds // 1000 % 3600]}"
+        f"{iso_hour(milliseconds // 3_600_000)}{SIXTY[milliseconds // 60_000 % 60]}{SIXTY[milliseconds // 1000 % 60]}"
         f"{MILLISECONDS[milliseconds % 1000]}"
     )

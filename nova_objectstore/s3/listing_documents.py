@@ -10,7 +10,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 
 from nova_objectstore.domain.storage_classes import STANDARD
-from nova_objectstore.s3.dates import MILLISECONDS, WITHIN_HOUR, iso_date, iso_hour
+from nova_objectstore.s3.dates import MILLISECONDS, SIXTY, iso_date, iso_hour
 from nova_objectstore.s3.render import (
     URL_SAFE,
     Encode,
@@ -66,7 +66,8 @@ def render_contents(
         milliseconds = modified_us // 1000
         contents.append(
             f"<Contents><Key>{shown}</Key><LastModified>{iso_hour(milliseconds // 3_600_000)}"
-            f"{WITHIN_HOUR[milliseconds // 1000 % 3600]}{MILLISECONDS[milliseconds % 1000]}</LastModified>"
+            f"{SIXTY[milliseconds // 60_000 % 60]}{SIXTY[milliseconds // 1000 % 60]}{MILLISECONDS[milliseconds % 1000]}"
+            "</LastModified>"
             f"<ETag>&quot;{etag}{middle}{size}{_with_status(end, restored.get((key, sequence), '')) if restored else end}"
         )
     return "".join(contents)
