@@ -93,8 +93,7 @@ class Notifier:
             LOG.info("%s was removed, or is another worker's now", arn)
         except EngineError as error:
             LOG.warning("%s: deliveries go on when the database does: %s", arn, error)
-        except Exception:
-            # A fault of ours: the lease runs out, and others must not wait for it.
+        except Exception:  # a fault of ours: the lease runs out, and others must not wait for it
             LOG.exception("%s: delivering failed", arn)
 
 

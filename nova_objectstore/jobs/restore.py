@@ -99,7 +99,7 @@ class RestoreJob:
         carried: list[Content] = []
         try:
             content, parts = self._carry(claim, carried)
-        except BaseException as error:
+        except BaseException as error:  # whatever it is, a kill too: what was carried so far is nobody's
             self._carrier.discard(carried)
             if isinstance(error, LeaseLost):
                 return False

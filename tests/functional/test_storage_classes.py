@@ -2,7 +2,6 @@
 
 import os
 import subprocess
-import time
 from pathlib import Path
 
 import pytest
@@ -14,6 +13,7 @@ from nova_objectstore.data.files import STAGING_DIRECTORY
 from nova_objectstore.data.places import MARK_NAME
 from nova_objectstore.domain.storage_classes import StorageClassSettings
 from nova_objectstore.limits import PART_SIZE_MIN
+from nova_wsgi.testing import wait_until
 
 BODY = os.urandom(100_000)
 DEADLINE_S = 20
@@ -56,14 +56,6 @@ def files(place: Path) -> int:
     return sum(
         len(list(folder.iterdir())) for folder in place.iterdir() if folder.name not in (STAGING_DIRECTORY, MARK_NAME)
     )
-
-
-def wait_for(what, condition):
-    deadline = time.monotonic() + DEADLINE_S
-    while not (found := condition()):
-        assert time.monotonic() < deadline, f"{what}: not within {DEADLINE_S} s"
-        time.sleep(0.05)
-    return found
 
 
 def refused(call, **arguments) -> tuple[str, int]:
@@ -136,7 +128,9 @@ def test_an_archived_object_is_restored_and_archived_again(places):
         begun = s3.restore_object(**cat, RestoreRequest=request)
         assert begun["ResponseMetadata"]["HTTPStatusCode"] == 202
 
-        wait_for("it is restored", lambda: 'ongoing-request="false"' in s3.head_object(**cat).get("Restore", ""))
+        wait_until(
+            lambda: 'ongoing-request="false"' in s3.head_object(**cat).get("Restore", ""), DEADLINE_S, what="it is restored"
+        )
         assert s3.get_object(**cat)["Body"].read() == BODY
         assert s3.get_object(**cat, Range="bytes=10-19")["Body"].read() == BODY[10:20]
         s3.copy_object(Bucket="photos", Key="twin", CopySource="photos/cat")
@@ -154,7 +148,7 @@ def test_an_archived_object_is_restored_and_archived_again(places):
         def is_archived_again():
             return "Restore" not in s3.head_object(**cat)
 
-        wait_for("the copy is over", is_archived_again)
+        wait_until(is_archived_again, DEADLINE_S, what="the copy is over")
         assert refused(s3.get_object, **cat) == ("InvalidObjectState", 403)
 
 
