@@ -16,7 +16,7 @@ message.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Self
 
 from nova_wsgi.errors import NovaError
 
@@ -77,6 +77,10 @@ class ExpiredToken(AccessError):
 
 class MissingError(StoreError):
     """A thing that was named is not there."""
+
+    def anew(self) -> Self:
+        """The same, raised by nobody yet. Who keeps an error that was raised keeps its frames too, and maybe itself."""
+        return type(self)(self.message, **self.facts)
 
 
 class NoSuchAccount(MissingError):

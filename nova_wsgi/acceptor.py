@@ -28,7 +28,7 @@ class Host(Protocol):
     def take(self, sock: Any, address: Any) -> None:
         """An accepted socket. What it raises is complained of, and the socket closed."""
 
-    def spare(self) -> object:
+    def make_room(self) -> object:
         """Descriptors or memory are short: give some back."""
 
     def complain(self, message: str, error: BaseException | None = None) -> None:
@@ -125,7 +125,7 @@ class Acceptor:
     def _on_accept_failed(self, error: OSError) -> bool:
         if error.errno in STARVED:
             self._host.complain(f"cannot accept: {error.strerror}")
-            self._host.spare()
+            self._host.make_room()
             self._pause_for(STARVED_PAUSE_S)
         elif error.errno in LISTENER_GONE:
             self._host.complain(f"the listening socket is gone: {error.strerror}")

@@ -37,9 +37,7 @@ NEVER: Final = math.inf
 JOIN_MAX: Final = 32 * 1024  # bytes: up to here copying parts together is cheaper than sendmsg
 TURN_MAX: Final = 1024 * 1024  # bytes a greenthread sends without waiting before it lets others run
 TURN_MIN: Final = 128 * 1024  # the same while a body begins beside others, and what may then wait in the kernel
-TRUSTED_FROM: Final = (
-    1024 * 1024
-)  # bytes of a body: who has read nearly as many will read the megabytes that the kernel holds
+TRUSTED_FROM: Final = 1024 * 1024  # bytes of a body: who reads nearly as many will read what the kernel then holds
 COPY_SIZE: Final = 256 * 1024
 LINGER_RECEIVE: Final = 256 * 1024
 LINGER_BYTES_MAX: Final = 64 * 1024 * 1024  # of an unread body swallowed so that the client gets to read its answer
@@ -49,7 +47,7 @@ _PEER_GONE: Final = frozenset(
 )
 _NO_SENDFILE: Final = frozenset((errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP))
 
-_senders = 0  # greenthreads that send a file and do not wait for their client
+_giving_way = 0  # greenthreads that send, and let others run
 
 # Below TLS: to look at what has come without taking it, and to swallow ciphertext that nobody will read.
 _receive_raw = _socket.socket.recv
@@ -219,10 +217,10 @@ class Connection:
 
     # -- sending --------------------------------------------------------------------------------------------------
 
-    def send(self, data: bytes) -> None:
+    def send(self, data: bytes, flags: int = 0) -> None:
         """Send all of ``data``. Raises ClientDisconnected when the client is gone or reads too slowly."""
         try:
-            sent = self.sock.send(data)
+            sent = self.sock.send(data, flags)
         except BLOCKED as blocked:
             self._wait_to_send(blocked)
             sent = 0
@@ -270,20 +268,11 @@ class Connection:
                 raise ClientDisconnected("the client closed the connection") from error
             sent += count
             self._note_sent(count)
-            self.give_way(count, size)
+            self.give_way(size)
 
     def send_ahead(self, data: bytes) -> None:
         """As :meth:`send`, told that more follows at once: the kernel may put both into one packet."""
-        try:
-            sent = self.sock.send(data, socket.MSG_MORE)
-        except BLOCKED as blocked:
-            self._wait_to_send(blocked)
-            sent = 0
-        except OSError as error:
-            raise ClientDisconnected("the client closed the connection") from error
-        self._note_sent(sent)
-        if sent != len(data):
-            self._send_rest(memoryview(data), sent)
+        self.send(data, socket.MSG_MORE)
 
     def send_file(self, file_fd: int, offset: int, count: int, *, sent: int = 0) -> int:
         """Send ``count`` bytes of a file with sendfile(2), not for TLS; return the bytes sent.
@@ -292,29 +281,24 @@ class Connection:
         ClientDisconnected as :meth:`send` does, and OSError when the file cannot be read; ``file_bytes_sent`` says how
         far it came.
         """
-        global _senders
         self.file_bytes_sent = 0
-        _senders += 1
-        try:
-            if _senders > 1 and not sent and count > TURN_MIN and not self._is_held:
-                self._hold(TURN_MIN)
-            while (done := self.file_bytes_sent) < count:
-                # PERF: who sends alone has nobody to begin in small steps for.
-                size = TURN_MAX if _senders == 1 else turn_size(sent + done)
-                try:
-                    step = self._send_file_step(file_fd, offset + done, min(count - done, size))
-                except BlockingIOError as blocked:
-                    self._wait_for_reader(blocked)
-                    continue
-                if not step:
-                    break
-                self.file_bytes_sent += step
-                if self._is_held and sent + done + step >= TRUSTED_FROM:
-                    self._hold(0)
-                self._note_sent(step)
-                self.give_way(step, size)
-        finally:
-            _senders -= 1
+        if _giving_way and not sent and count > TURN_MIN and not self._is_held:
+            self._hold(TURN_MIN)
+        while (done := self.file_bytes_sent) < count:
+            # PERF: who sends alone has nobody to begin in small steps for.
+            size = turn_size(sent + done) if _giving_way else TURN_MAX
+            try:
+                step = self._send_file_step(file_fd, offset + done, min(count - done, size))
+            except BlockingIOError as blocked:
+                self._wait_to_send(blocked)
+                continue
+            if not step:
+                break
+            self.file_bytes_sent += step
+            if self._is_held and sent + done + step >= TRUSTED_FROM:
+                self._hold(0)
+            self._note_sent(step)
+            self.give_way(size)
         return self.file_bytes_sent
 
     def _hold(self, size: int) -> None:
@@ -326,15 +310,6 @@ class Connection:
         self._is_held = size > 0
         with suppress(OSError):  # a unix socket, whose buffer is small
             self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, size)
-
-    def _wait_for_reader(self, blocked: OSError) -> None:
-        """Wait as :meth:`_wait_to_send`, meanwhile not counted among those who send."""
-        global _senders
-        _senders -= 1
-        try:
-            self._wait_to_send(blocked)
-        finally:
-            _senders += 1
 
     def _send_file_step(self, file_fd: int, offset: int, count: int) -> int:
         try:
@@ -349,19 +324,25 @@ class Connection:
         return len(data)
 
     def _note_sent(self, count: int) -> None:
-        """Bytes moved win time back for a client who was waited for."""
+        """Bytes moved belong to this turn, and win time back for a client who was waited for."""
+        self._turn += count
         if self.writing is not None:
             self.writing.moved += count
 
-    def give_way(self, count: int, size: int) -> None:
-        """``count`` bytes more were sent: after ``size`` of them without waiting, let others run.
+    def give_way(self, size: int) -> None:
+        """After ``size`` bytes sent without waiting, let others run.
 
         A fast reader must not keep the hub for itself, nor must buffers that are being filled.
         """
-        self._turn += count
-        if self._turn >= size:
-            self._turn = 0
+        global _giving_way
+        if self._turn < size:
+            return
+        self._turn = 0
+        _giving_way += 1
+        try:
             green.sleep(0)
+        finally:
+            _giving_way -= 1
 
     def _wait_to_send(self, blocked: OSError) -> None:
         if self.writing is None:

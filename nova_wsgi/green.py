@@ -27,7 +27,7 @@ import warnings
 from _queue import Empty, SimpleQueue  # the C queue: safe between native threads and the hub, patched or not
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, NoReturn, TypeVar
 
 # eventlet warns that it is deprecated, on import and on each fork; this product is built on it on purpose.
 warnings.filterwarnings("ignore", message=r"(?s).*Eventlet is deprecated.*")
@@ -203,8 +203,16 @@ class Completion(Generic[T]):
             finally:
                 self._waiter = None
         if self._error is not None:
-            raise self._error
+            self._raise()
         return self._result  # type: ignore[return-value]
+
+    def _raise(self) -> NoReturn:
+        """Raise the error, once, and keep it no longer: its traceback holds the frames that hold this completion."""
+        error, self._error = self._error, None
+        try:
+            raise error  # type: ignore[misc]
+        finally:
+            del error
 
     def _deliver(self, result: T | None, error: BaseException | None) -> None:
         """On the hub's thread: store the outcome and run the waiter until it blocks again."""

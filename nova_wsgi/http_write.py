@@ -252,7 +252,7 @@ class ResponseWriter:
                 self.write(piece)
             if self.started and self.bodiless:  # a generator starts the response only now
                 return
-            self._connection.give_way(len(piece), turn_size(self.bytes_sent))
+            self._connection.give_way(turn_size(self.bytes_sent))
 
     def finish(self) -> None:
         """Send what is due after the last piece: a header not sent yet, the last chunk."""

@@ -6,7 +6,6 @@ keeps it while it lives; when it dies, however it dies, another takes over at it
 
 from __future__ import annotations
 
-import fcntl
 import os
 import time
 import zlib
@@ -18,6 +17,7 @@ from oslo_config import cfg
 from nova_wsgi.errors import ConfigError
 from nova_wsgi.loopingcall import FixedInterval, LoopingCall
 from nova_wsgi.manager import Manager, PeriodicTask, Scope
+from nova_wsgi.shared_places import take_place
 
 
 class Leases(Protocol):
@@ -29,7 +29,7 @@ class Leases(Protocol):
 
 
 class HostLeases:
-    """Leases between the processes of one host: locks on a file's bytes, which the kernel drops with their process.
+    """Leases between the processes of one host: places of a file (shared_places), which are free when their process ends.
 
     Without a path the file is an anonymous one, shared by those who inherit it over a fork: the processes of one
     program. A cluster is taken for one host.
@@ -45,14 +45,8 @@ class HostLeases:
             raise ConfigError(f"{path}: cannot keep leases there: {error.strerror}") from None
 
     def hold(self, name: str, scope: Scope) -> bool:
-        """Lock the byte that the name hashes to (fcntl(2): record locks may lie beyond the file's end)."""
-        if scope == "process":
-            return True
-        try:
-            fcntl.lockf(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, zlib.crc32(name.encode()))
-        except OSError:
-            return False
-        return True
+        """Take the place that the name hashes to."""
+        return scope == "process" or take_place(self._fd, zlib.crc32(name.encode()))
 
     def close(self) -> None:
         """Let go of every lease of this process."""

@@ -236,7 +236,7 @@ class HttpServer(eventlet.wsgi.Server):  # type: ignore[misc]  # eventlet has no
         eventlet.hubs.notify_opened(sock.fileno())  # the hub may remember a descriptor closed behind its back
         if not self._has_room_for(address):
             self._turn_away(sock, address, "too many connections from one address")
-        elif len(self._protocols) >= self.limits.connections_max and not self.spare():
+        elif len(self._protocols) >= self.limits.connections_max and not self.make_room():
             self._turn_away(sock, address, "too many connections")
         else:
             self.process_request([address, sock, None])
@@ -276,8 +276,8 @@ class HttpServer(eventlet.wsgi.Server):  # type: ignore[misc]  # eventlet has no
             return True
         return self._by_network.get(client_network(address[0]), 0) < most
 
-    def spare(self) -> bool:
-        """Make room: close the connection that has waited longest for a request: one that has work goes before one that has none.
+    def make_room(self) -> bool:
+        """Close the connection that has waited longest for a request; False when each has work, or is about to get it.
 
         A head that comes in drops goes first: else who sends such would cost everybody else their connections.
         """

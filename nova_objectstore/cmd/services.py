@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from nova_objectstore import checksums
 from nova_objectstore.banner import announce
 from nova_objectstore.manager import WORKER_TOPIC, prepare_state, read_settings
 from nova_objectstore.s3.refusals import render_refusal
@@ -39,8 +40,10 @@ def launch_combined(conf: Config, launcher: Launcher) -> None:
 
 
 def _launch_store(conf: Config, launcher: Launcher, service: WsgiService, workers: int) -> None:
-    # Before the workers: they find the schema migrated and the administrator there.
+    # Before the workers: they find the schema migrated and the administrator there, and share what every one needs soon
+    # (a library loaded before the fork is mapped in a worker as far as it is used; loaded there, it would be 4 MB).
     root = prepare_state(read_settings(conf))
+    checksums.prepare()
     _launch(service, launcher, workers)
     launcher.when_ready(lambda: announce(service.addresses["s3"], conf.s3_region, root))
 

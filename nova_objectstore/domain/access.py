@@ -130,10 +130,10 @@ class Access:
             key is not None
             and action in READ_ACTIONS
             and not self.denies(principal, action, bucket, key, context=context)
+            and context.missing() is not None
+            and self.may_list(principal, bucket, key, context=context)
         ):
-            missing = context.missing()
-            if missing is not None and self.may_list(principal, bucket, key, context=context):
-                raise missing
+            raise context.missing() or AccessDenied()
         raise AccessDenied
 
     def may(

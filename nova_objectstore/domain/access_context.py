@@ -65,13 +65,13 @@ class StoredContext:
             try:
                 self._version = self._find()
             except MissingError as error:
-                self._missing = error
+                self._missing = error.anew()
         return self._version
 
     def missing(self) -> MissingError | None:
         """Why ``version`` answered None."""
         self.version()
-        return self._missing
+        return self._missing.anew() if self._missing is not None else None
 
     def initiator(self) -> str | None:
         """There is no upload."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
-from xml.sax.saxutils import escape
+from html import escape
 
 DECLARATION = '<?xml version="1.0" encoding="UTF-8"?>\n'
 # What XML 1.0 cannot carry, not even as a reference; object keys may hold it.
@@ -14,7 +14,8 @@ _unspeakable = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff\ud800-\udfff]
 
 def element(name: str, text: str) -> str:
     """``<name>text</name>``, escaped; what XML cannot carry becomes U+FFFD."""
-    return f"<{name}>{escape(_unspeakable.sub(chr(0xFFFD), text), {chr(13): '&#13;'})}</{name}>"
+    escaped = escape(_unspeakable.sub("\ufffd", text), quote=False).replace("\r", "&#13;")
+    return f"<{name}>{escaped}</{name}>"
 
 
 def optional(name: str, text: str) -> str:

@@ -76,29 +76,29 @@ class S3App:
     def __call__(self, environ: dict[str, Any], start_response: StartResponse) -> Iterable[bytes]:
         """Serve one request (PEP 3333)."""
         req = S3Request(environ)
-        failed: Exception | None = None
+        error_code = ""  # not the error: in a name of this frame, which its traceback holds, it would be a cycle
         try:
             answer = self._serve(req)
         except Exception as error:  # noqa: BLE001  every fault of a request becomes an answer, here and nowhere else
-            failed, answer = error, self._refuse(req, error)
+            error_code, answer = find_row(error).code, self._refuse(req, error)
         # PERF: few requests come from another origin's page, and few buckets have rules for them
         if ORIGIN in req.headers or req.rules.cors:
             self.cross_origin.share(req, answer.headers)
-        if req.rules.log_target is not None or failed is not None or req.touched:
-            self.record(req, answer, failed)
-        failed = None  # its traceback holds this frame: a cycle that only the collector would find
+        if req.rules.log_target is not None or error_code or req.touched:
+            self.record(req, answer, error_code)
+        req.end()
         answer.headers.append(("x-amz-id-2", self._host_id))
         start_response(STATUS_LINES[answer.status], answer.headers)
         return answer.body
 
-    def record(self, req: S3Request, answer: Answer, failed: Exception | None) -> None:
-        """Have the access logs hear of the request that are to. Raises nothing."""
+    def record(self, req: S3Request, answer: Answer, error_code: str) -> None:
+        """Have the access logs hear of the request that are to; ``error_code`` is empty for one that was answered."""
         if self._records is None:
             return
         if req.bucket_name and (req.bucket is None or req.rules is NO_RULES):
             self._find_rules(req)
         if (req.rules.log_target is not None and req.bucket is not None) or req.touched:
-            self._records.begin(req, answer, "" if failed is None else find_row(failed).code)
+            self._records.begin(req, answer, error_code)
 
     def _find_rules(self, req: S3Request) -> None:
         """Look up the bucket of a request that was refused before anybody asked for it."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
+from typing import NamedTuple
 
 from nova_objectstore.domain.storage_classes import STANDARD
 from nova_objectstore.s3.dates import MILLISECONDS, SIXTY, iso_date, iso_hour
@@ -26,6 +27,15 @@ _NEEDS_URL_ENCODING = re.compile(f"[^A-Za-z0-9{re.escape(URL_SAFE)}]")
 
 Restored = Mapping[tuple[str, int], str]  # RestoreStatus elements by key and sequence
 NONE_RESTORED: Restored = {}
+
+
+class ListingStyle(NamedTuple):
+    """How a listing is to look, whatever is on its page: what the request asks for beside keys."""
+
+    encoding: str  # the encoding-type, or ""
+    encode: Encode  # what it does to a key
+    owner: Callable[[str], str]  # makes the Owner element of an account id, or nothing
+    restored: Restored = NONE_RESTORED
 
 
 def checksum_elements(algorithm: str | None, kind: str | None) -> str:
@@ -47,10 +57,9 @@ def render_keys(keys: Sequence[str], encode: Encode) -> Sequence[str]:
     return [escape(key) for key in keys]
 
 
-def render_contents(
-    rows: Sequence[ListedRow], encode: Encode, owner: Callable[[str], str], restored: Restored = NONE_RESTORED
-) -> str:
-    """Contents, one element an object. ``owner`` makes the Owner element of an account id (or nothing)."""
+def render_contents(rows: Sequence[ListedRow], style: ListingStyle) -> str:
+    """Contents, one element an object."""
+    _, encode, owner, restored = style
     contents: list[str] = []
     by = storage = algorithm = kind = None  # of the row before
     middle = end = ""
@@ -78,27 +87,19 @@ def _with_status(end: str, status: str) -> str:
     return end.replace("<StorageClass>", f"{status}<StorageClass>")
 
 
-def render_listing(
-    bucket: str,
-    query: ListQuery,
-    page: ListPage,
-    *,
-    encoding: str,
-    encode: Encode,
-    owner: Callable[[str], str],
-    restored: Restored = NONE_RESTORED,
-) -> str:
+def render_listing(bucket: str, query: ListQuery, page: ListPage, style: ListingStyle) -> str:
     """ListBucketResult of ListObjects. NextMarker is told only where a delimiter was given (AWS: ListObjects).
 
     The prefix is never encoded: the SDKs that ask for encoding do not decode it here.
     """
+    encode = style.encode
     return document(
         "ListBucketResult",
         element("Name", bucket),
         element("Prefix", query.prefix),
         element("Marker", encode(query.after)),
         element("NextMarker", encode(page.next_after)) if page.next_after is not None and query.delimiter else "",
-        *_listing_tail(query, page, encoding=encoding, encode=encode, owner=owner, restored=restored),
+        *_objects_tail(query, page, style),
     )
 
 
@@ -106,16 +107,14 @@ def render_listing_v2(
     bucket: str,
     query: ListQuery,
     page: ListPage,
+    style: ListingStyle,
     *,
-    encoding: str,
-    encode: Encode,
-    owner: Callable[[str], str],
     start_after: str,
     token: str | None,
     next_token: str | None,
-    restored: Restored = NONE_RESTORED,
 ) -> str:
     """ListBucketResult of ListObjectsV2; tokens are never encoded."""
+    encode = style.encode
     return document(
         "ListBucketResult",
         element("Name", bucket),
@@ -124,40 +123,14 @@ def render_listing_v2(
         element("ContinuationToken", token) if token is not None else "",
         optional("NextContinuationToken", next_token),
         element("KeyCount", str(len(page.rows) + len(page.common_prefixes))),
-        *_listing_tail(query, page, encoding=encoding, encode=encode, owner=owner, restored=restored),
+        *_objects_tail(query, page, style),
     )
 
 
-def _listing_tail(
-    query: ListQuery,
-    page: ListPage,
-    *,
-    encoding: str,
-    encode: Encode,
-    owner: Callable[[str], str],
-    restored: Restored,
-) -> tuple[str, ...]:
-    return (
-        element("MaxKeys", str(query.limit)),
-        optional("Delimiter", encode(query.delimiter)),
-        optional("EncodingType", encoding),
-        element("IsTruncated", flag(page.next_after is not None)),
-        render_contents(page.rows, encode, owner, restored),
-        render_common_prefixes(page.common_prefixes, encode),
-    )
-
-
-def render_versions(
-    bucket: str,
-    query: VersionsQuery,
-    page: VersionsPage,
-    *,
-    encoding: str,
-    encode: Encode,
-    owner: Callable[[str], str],
-    restored: Restored = NONE_RESTORED,
-) -> str:
+def render_versions(bucket: str, query: VersionsQuery, page: VersionsPage, style: ListingStyle) -> str:
     """ListVersionsResult."""
+    encode = style.encode
+    versions = _render_versions(page.versions, style)
     return document(
         "ListVersionsResult",
         element("Name", bucket),
@@ -166,19 +139,37 @@ def render_versions(
         element("VersionIdMarker", query.version_id_after),
         element("NextKeyMarker", encode(page.next_key)) if page.next_key is not None else "",
         element("NextVersionIdMarker", page.next_version_id) if page.next_version_id is not None else "",
-        element("MaxKeys", str(query.limit)),
-        optional("Delimiter", encode(query.delimiter)),
-        optional("EncodingType", encoding),
-        element("IsTruncated", flag(page.next_key is not None)),
-        _render_versions(page.versions, encode, owner, restored),
-        render_common_prefixes(page.common_prefixes, encode),
+        *_tail(query, style, versions, page.common_prefixes, is_truncated=page.next_key is not None),
     )
 
 
-def _render_versions(
-    versions: Sequence[Version], encode: Encode, owner: Callable[[str], str], restored: Restored
-) -> str:
+def _objects_tail(query: ListQuery, page: ListPage, style: ListingStyle) -> tuple[str, ...]:
+    contents = render_contents(page.rows, style)
+    return _tail(query, style, contents, page.common_prefixes, is_truncated=page.next_after is not None)
+
+
+def _tail(
+    query: ListQuery | VersionsQuery,
+    style: ListingStyle,
+    shown: str,
+    common_prefixes: Sequence[str],
+    *,
+    is_truncated: bool,
+) -> tuple[str, ...]:
+    """What every listing ends with: what was asked for, whether there is more, and the page, rendered."""
+    return (
+        element("MaxKeys", str(query.limit)),
+        optional("Delimiter", style.encode(query.delimiter)),
+        optional("EncodingType", style.encoding),
+        element("IsTruncated", flag(is_truncated)),
+        shown,
+        render_common_prefixes(common_prefixes, style.encode),
+    )
+
+
+def _render_versions(versions: Sequence[Version], style: ListingStyle) -> str:
     """Version and DeleteMarker, one element a version."""
+    _, encode, owner, restored = style
     elements: list[str] = []
     for shown, version in zip(render_keys([version.key for version in versions], encode), versions, strict=True):
         head = (

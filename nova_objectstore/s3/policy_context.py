@@ -111,13 +111,13 @@ class RequestContext:
             try:
                 self._version = self._sources.objects.get(self.bucket, self.key, self.version_id, inline=self._inline)
             except (NoSuchKey, NoSuchVersion) as error:
-                self._missing = error
+                self._missing = error.anew()
         return self._version
 
     def missing(self) -> MissingError | None:
         """Why ``version`` answered None."""
         self.version()
-        return self._missing
+        return self._missing.anew() if self._missing is not None else None
 
     @property
     def judged(self) -> Version | None:

@@ -114,6 +114,10 @@ class S3Request:
     def context(self, context: RequestContext) -> None:
         self._context = context
 
+    def end(self) -> None:
+        """The request was answered: let go of what holds it in turn, so that it ends without the garbage collector."""
+        self._context, self.may = None, may_nothing
+
     @property
     def judged(self) -> Version | None:
         """The version whose facts were asked for to allow the request; None where none were."""

@@ -13,8 +13,6 @@ Laws:
 
 from __future__ import annotations
 
-import fcntl
-import mmap
 import os
 import weakref
 from bisect import bisect_left
@@ -22,6 +20,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, NamedTuple, Self
 
 from nova_wsgi.middleware.finish import HOOKS, call_with_hooks, observe
+from nova_wsgi.shared_places import SharedPlaces
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
@@ -62,8 +61,8 @@ OTHER = Labels("other", "other", "other")
 class SharedCounters:
     """Rows of ``WIDTH`` numbers by labels, in memory that this process's later children share.
 
-    A process takes a free area at its first row: the area's byte in the memory's file is locked (fcntl), and the
-    kernel unlocks it when the process ends, however it ends. ``cells`` are all numbers; writers add to them in place.
+    A process takes a free area at its first row, and has it as long as it lives (shared_places). ``cells`` are all
+    numbers; writers add to them in place.
     """
 
     def __init__(self, workers_max: int = WORKERS_MAX, *, rows_max: int = ROWS_MAX) -> None:
@@ -72,9 +71,8 @@ class SharedCounters:
         self._row_cells = KEY_CELLS + WIDTH
         self._area_cells = HEADER_CELLS + rows_max * self._row_cells
         size = (workers_max + 1) * self._area_cells * CELL  # untouched pages cost nothing
-        self._fd = os.memfd_create("nova-metrics")
-        os.ftruncate(self._fd, size)
-        self._bytes = mmap.mmap(self._fd, size)
+        self._places = SharedPlaces("nova-metrics", places=workers_max, size=size)
+        self._bytes = self._places.memory
         self.cells = memoryview(self._bytes).cast("d")
         self._area: int | None = None
         self._in_flight = -1  # the index of this process's cell for it; -1 until an area was taken
@@ -125,29 +123,15 @@ class SharedCounters:
         return self._area * self._area_cells  # type: ignore[operator]  # _attach has set it
 
     def _attach(self) -> None:
-        free = (area for area in range(self._workers_max) if self._lock(area))
-        self._area = next(free, self._workers_max)
-        if self._area < self._workers_max:
-            self.cells[self._area * self._area_cells + IN_FLIGHT] = 0  # its last owner died with requests in flight
+        free = self._places.take_first()
+        self._area = self._workers_max if free is None else free
+        if free is not None:
+            self.cells[free * self._area_cells + IN_FLIGHT] = 0  # its last owner died with requests in flight
         self._in_flight = self._area * self._area_cells + IN_FLIGHT
         self._rows = dict(self._rows_of(self._area))
 
-    def _lock(self, area: int) -> bool:
-        try:
-            fcntl.lockf(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, area)
-        except OSError:
-            return False
-        return True
-
     def _living(self) -> list[int]:
-        return [area for area in range(self._workers_max) if area == self._area or self._is_taken(area)]
-
-    def _is_taken(self, area: int) -> bool:
-        if not self._lock(area):
-            return True
-        # A worker that looks for an area just now takes the next one instead, which does no harm.
-        fcntl.lockf(self._fd, fcntl.LOCK_UN, 1, area)
-        return False
+        return [area for area in range(self._workers_max) if area == self._area or self._places.is_taken(area)]
 
     def detach(self) -> None:
         """In a forked child: the area is the parent's (its locks are, too)."""

@@ -8,6 +8,7 @@ from support.raw_store import Load, clients, connect, sign, sign_put
 from support.store import running_store
 
 from nova_objectstore.limits import KiB, MiB
+from nova_wsgi.testing import workers
 
 IDLE_MAX = 70 * MiB
 GROWTH_MAX = 30 * MiB  # of each worker over its idle size, while the two of them carry sixteen transfers
@@ -35,6 +36,23 @@ def tell(record_property: object, name: str, sizes: dict[str, int]) -> None:
     text = ", ".join(f"{kind} {size / MiB:.1f} MiB" for kind, size in sizes.items())
     record_property(name, text)  # type: ignore[operator]
     print(f"{name}: {text}")
+
+
+def read_libraries(pid: int) -> set[str]:
+    """The files whose code the process has mapped."""
+    maps = Path(f"/proc/{pid}/maps").read_text()
+    return set(re.findall(r"^\S+ r-xp .* (/.+)$", maps, re.MULTILINE))
+
+
+@pytest.mark.skipif(not Path("/proc/self/maps").exists(), reason="libraries are read from Linux's /proc")
+def test_processes_share_their_libraries_with_the_parent(tmp_path: Path) -> None:
+    with running_store(tmp_path) as store:
+        shared = read_libraries(store.server.pid)
+        assert any("_awscrt" in path for path in shared), "what every worker needs soon is loaded before the fork"
+        children = workers(store.server.pid)
+        assert len(children) == 3  # the background worker, too
+        for pid in children:
+            assert read_libraries(pid) <= shared
 
 
 @pytest.mark.skipif(not Path("/proc/self/clear_refs").exists(), reason="peaks of memory are read from Linux's /proc")

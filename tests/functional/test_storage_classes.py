@@ -129,7 +129,9 @@ def test_an_archived_object_is_restored_and_archived_again(places):
         assert begun["ResponseMetadata"]["HTTPStatusCode"] == 202
 
         wait_until(
-            lambda: 'ongoing-request="false"' in s3.head_object(**cat).get("Restore", ""), DEADLINE_S, what="it is restored"
+            lambda: 'ongoing-request="false"' in s3.head_object(**cat).get("Restore", ""),
+            DEADLINE_S,
+            what="it is restored",
         )
         assert s3.get_object(**cat)["Body"].read() == BODY
         assert s3.get_object(**cat, Range="bytes=10-19")["Body"].read() == BODY[10:20]

@@ -1,17 +1,16 @@
 """Periodic tasks and their leases."""
 
-import os
-import signal
+from contextlib import ExitStack
 
 import pytest
+from support.forks import another_process
 
-from nova_wsgi import config, green
+from nova_wsgi import config
 from nova_wsgi.errors import ConfigError
 from nova_wsgi.manager import Manager, periodic_task
 from nova_wsgi.periodic import HostLeases, PeriodicTasks
 from nova_wsgi.testing import wait_until
 
-blocking = green.original("os")  # a forked child must not run its parent's hub
 CONF = config.load([], program="x", argv=[], environ={})
 
 
@@ -52,38 +51,22 @@ def test_tasks_run_where_the_lease_is_held():
 
 
 def holder(leases, name):
-    """A forked process that takes the lease, if it can, and lives until it is killed: (got it, kill it)."""
-    answer_read, answer_write = os.pipe()
-    pid = os.fork()
-    if pid == 0:
-        blocking.write(answer_write, b"1" if leases.hold(name, "host") else b"0")
-        signal.pause()
-    got = blocking.read(answer_read, 1) == b"1"
-    os.close(answer_read)
-    os.close(answer_write)
-
-    def end():
-        os.kill(pid, signal.SIGKILL)
-        blocking.waitpid(pid, 0)
-
-    return got, end
+    """Another process that takes the lease, if it can: whether it got it."""
+    return another_process(lambda: leases.hold(name, "host"))
 
 
 @pytest.mark.filterwarnings("ignore:Using fork")
 @pytest.mark.parametrize("named", [False, True])
 def test_a_lease_is_held_by_one_process_and_free_when_that_is_gone(tmp_path, named):
     leases = HostLeases(str(tmp_path / "leases") if named else None)
-    first, end_first = holder(leases, "collect")
-    second, end_second = holder(leases, "collect")
-    other, end_other = holder(leases, "scrub")
-    assert (first, second, other) == (True, False, True)
-    assert not leases.hold("collect", "cluster")
-    assert leases.hold("collect", "process")
-    end_first()
-    assert leases.hold("collect", "host")
-    assert leases.hold("collect", "host"), "again and again"
-    for end in (end_second, end_other):
-        end()
+    with ExitStack() as others:
+        with holder(leases, "collect") as first:
+            second, other = (others.enter_context(holder(leases, name)) for name in ("collect", "scrub"))
+            assert (first, second, other) == (True, False, True)
+            assert not leases.hold("collect", "cluster")
+            assert leases.hold("collect", "process")
+        assert leases.hold("collect", "host")
+        assert leases.hold("collect", "host"), "again and again"
     leases.close()
 
 

@@ -51,7 +51,7 @@ def test_an_idle_connection_whose_request_has_come_is_not_the_one_to_go():
         first.get().response()
         second.get().response()
         first.get()  # in the kernel, and the hub has not looked
-        assert server.spare()
+        assert server.make_room()
 
         assert second.is_closed()
         assert first.response().status == 200

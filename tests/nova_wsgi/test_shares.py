@@ -1,40 +1,24 @@
 """Processes that share a listening socket know of each other's connections."""
 
-import os
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack
 
 import pytest
+from support.forks import another_process
 
-from nova_wsgi import green
 from nova_wsgi.shares import CELLS, Shares
 
-waitpid = green.original("os").waitpid
 pytestmark = pytest.mark.filterwarnings("ignore:Using fork")
 
 
-@contextmanager
-def another_with(shares: Shares, connections: int) -> Iterator[None]:
-    """Another process that takes part."""
-    joined_read, joined_write = os.pipe()
-    end_read, end_write = os.pipe()
-    pid = os.fork()
-    if pid == 0:
-        os.close(end_write)
+def another_with(shares: Shares, connections: int) -> AbstractContextManager[bool]:
+    """Another process that takes part, and ends without having left."""
+
+    def begin() -> None:
         shares.join()
         shares.tell(connections)
-        os.write(joined_write, b"j")
-        os.read(end_read, 1)
-        os._exit(0)  # without having left
-    os.close(end_read)
-    os.read(joined_read, 1)
-    try:
-        yield
-    finally:
-        os.close(end_write)
-        waitpid(pid, 0)
-        os.close(joined_read)
-        os.close(joined_write)
+
+    return another_process(begin)
 
 
 @pytest.fixture

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -40,7 +40,9 @@ from nova_wsgi.testing import Client
 
 SECRET = "s3cr3t/secret"
 ROOT_KEY, OTHER_KEY = "AKIAROOTROOTROOTROOT", "AKIAOTHEROTHEROTHERO"
+READ = "arn:aws:iam::aws:policy/AmazonS3ReadOnlyAccess"
 ALLOW_ALL = '{"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "*", "Resource": "*"}]}'
+DENY_S3 = '{"Version": "2012-10-17", "Statement": [{"Effect": "Deny", "Action": ["s3:*"], "Resource": "*"}]}'
 TRUST = '{"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "sts:AssumeRole", "Principal": {"AWS": "*"}}]}'
 
 
@@ -133,6 +135,20 @@ def refused(call: Callable[..., Any], **parameters: Any) -> str:
     with pytest.raises(ClientError) as error:
         call(**parameters)
     return str(error.value.response["Error"]["Code"])
+
+
+def names(rows: Iterable[dict[str, Any]], key: str) -> list[str]:
+    """What the rows of an answer have under this key."""
+    return [row[key] for row in rows]
+
+
+def pages(client: Any, operation: str, result: str, size: int = 1, **parameters: Any) -> list[Any]:
+    """All of a list, read in pages of ``size``."""
+    found = []
+    for page in client.get_paginator(operation).paginate(**parameters, PaginationConfig={"PageSize": size}):
+        found += page[result]
+        assert len(page[result]) <= size
+    return found
 
 
 def _check_document(model: Any, operation_name: str = "", response_dict: Any = None, **event: Any) -> None:

@@ -154,6 +154,6 @@ def delete_objects(
                     condition=condition,
                 )
         except StoreError as error:
-            outcome = error
+            outcome = error.with_traceback(None)  # told, not traced: its frames hold the outcomes
         outcomes.append(outcome)
     return outcomes

@@ -26,7 +26,7 @@ from collections import deque
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
-from nova_objectstore.errors import StorageFailed
+from nova_objectstore.errors import StorageFailed, StoreError
 from nova_objectstore.meta.sql.quotas import write_usage
 from nova_objectstore.meta.sql.statement import Statement
 from nova_objectstore.meta.sqlite.checkpointer import Checkpointer
@@ -255,6 +255,8 @@ def _run_verbs(transaction: SlicedTransaction, batch: list[_Write]) -> tuple[lis
         except Exception as error:  # a refusal, or a fault of the verb's: its caller gets it
             if transaction.dirty:
                 raise
+            if isinstance(error, StoreError):  # told, not traced: its frames hold the outcomes, and they it
+                error = error.with_traceback(None)
             outcomes.append((completion, None, error))
         dirty = dirty or transaction.dirty
     write_usage(transaction)

@@ -88,12 +88,15 @@ def _connect(settings: Settings, busy_timeout_s: float, *pragmas: str) -> sqlite
     return connection
 
 
+Execute = Callable[[str, tuple[Any, ...]], sqlite3.Cursor]
+
+
 class SqliteTransaction(Transaction):
     """Statements on one connection."""
 
     def __init__(self, connection: sqlite3.Connection, texts: Mapping[Statement, str]) -> None:
         super().__init__()
-        self._execute: Callable[[str, tuple[Any, ...]], sqlite3.Cursor] = connection.execute
+        self._execute: Execute = connection.execute
         self._texts = texts
 
     def one(self, statement: Statement, *params: Any) -> Row | None:
@@ -125,16 +128,21 @@ class SlicedTransaction(SqliteTransaction):
 
     def __init__(self, connection: sqlite3.Connection, texts: Mapping[Statement, str]) -> None:
         super().__init__(connection, texts)
-        self._left = STATEMENTS_PER_SLICE
-        self._run_statement = connection.execute
-        self._execute = self._execute_sliced
+        self._execute = _in_slices(connection.execute)
 
-    def _execute_sliced(self, text: str, params: tuple[Any, ...]) -> sqlite3.Cursor:
-        self._left -= 1
-        if self._left == 0:
-            self._left = STATEMENTS_PER_SLICE
+
+def _in_slices(execute: Execute) -> Execute:
+    left = STATEMENTS_PER_SLICE
+
+    def execute_sliced(text: str, params: tuple[Any, ...]) -> sqlite3.Cursor:
+        nonlocal left
+        left -= 1
+        if left == 0:
+            left = STATEMENTS_PER_SLICE
             green.sleep(0)
-        return self._run_statement(text, params)
+        return execute(text, params)
+
+    return execute_sliced
 
 
 # -- errors ------------------------------------------------------------------------------------------------------------

@@ -10,7 +10,7 @@ from nova_objectstore.domain.restores import Restores
 from nova_objectstore.errors import InvalidArgument
 from nova_objectstore.limits import LIST_KEYS_MAX
 from nova_objectstore.s3.authorise import owner_of
-from nova_objectstore.s3.listing_documents import render_listing, render_listing_v2
+from nova_objectstore.s3.listing_documents import ListingStyle, render_listing, render_listing_v2
 from nova_objectstore.s3.operation import Controller, operation
 from nova_objectstore.s3.operations.buckets import decode_token, encode_token
 from nova_objectstore.s3.render import (
@@ -60,35 +60,28 @@ class ListingController(Controller):
     @operation("ListObjects", "GET /{bucket}", action="s3:ListBucket")
     def list_objects(self, req: S3Request) -> str:
         """Answer keys behind ``marker``; owners are always told."""
-        encoding, encode = read_encoding(req)
+        encoding = read_encoding(req)
         query = self._read_query(req, after=req.query.get("marker", ""))
         page = self._objects.list(req.bucket, query)
-        return render_listing(
-            req.bucket_name,
-            query,
-            page,
-            encoding=encoding,
-            encode=encode,
-            owner=owner_elements(self._identities, req),
-            restored=restore_elements(req, self._restores, lambda: page.versions),
-        )
+        owner = owner_elements(self._identities, req)
+        restored = restore_elements(req, self._restores, lambda: page.versions)
+        return render_listing(req.bucket_name, query, page, ListingStyle(*encoding, owner, restored))
 
     @operation("ListObjectsV2", "GET /{bucket}?list-type=2", action="s3:ListBucket")
     def list_objects_v2(self, req: S3Request) -> str:
         """Answer keys behind the continuation token or ``start-after``; owners on request."""
-        encoding, encode = read_encoding(req)
+        encoding = read_encoding(req)
         token = req.query.get("continuation-token")
         start_after = req.query.get("start-after", "")
         query = self._read_query(req, after=decode_token(token) if token else start_after)
         page = self._objects.list(req.bucket, query)
+        owner = owner_elements(self._identities, req, wanted=req.query.get("fetch-owner", "").lower() == "true")
+        restored = restore_elements(req, self._restores, lambda: page.versions)
         return render_listing_v2(
             req.bucket_name,
             query,
             page,
-            encoding=encoding,
-            encode=encode,
-            owner=owner_elements(self._identities, req, wanted=req.query.get("fetch-owner", "").lower() == "true"),
-            restored=restore_elements(req, self._restores, lambda: page.versions),
+            ListingStyle(*encoding, owner, restored),
             start_after=start_after,
             token=token,
             next_token=encode_token(page.next_after) if page.next_after is not None else None,

@@ -9,7 +9,7 @@ from nova_objectstore.domain.restores import Restores
 from nova_objectstore.errors import InvalidArgument, MalformedXML, NotOffered
 from nova_objectstore.limits import LIST_KEYS_MAX
 from nova_objectstore.s3 import xml
-from nova_objectstore.s3.listing_documents import render_versions
+from nova_objectstore.s3.listing_documents import ListingStyle, render_versions
 from nova_objectstore.s3.operation import XML, Controller, operation
 from nova_objectstore.s3.operations.listings import owner_elements, read_encoding
 from nova_objectstore.s3.render import render_versioning
@@ -49,7 +49,7 @@ class VersioningController(Controller):
     @operation("ListObjectVersions", "GET /{bucket}?versions", action="s3:ListBucketVersions")
     def list_object_versions(self, req: S3Request) -> str:
         """Answer versions and delete markers by key, the newest of a key first."""
-        encoding, encode = read_encoding(req)
+        encoding = read_encoding(req)
         query = VersionsQuery(
             prefix=req.query.get("prefix", ""),
             delimiter=req.query.get("delimiter", ""),
@@ -66,6 +66,4 @@ class VersioningController(Controller):
         page = self._objects.list_versions(req.bucket, query)
         owner = owner_elements(self._identities, req)
         restored = restore_elements(req, self._restores, lambda: page.versions)
-        return render_versions(
-            req.bucket_name, query, page, encoding=encoding, encode=encode, owner=owner, restored=restored
-        )
+        return render_versions(req.bucket_name, query, page, ListingStyle(*encoding, owner, restored))

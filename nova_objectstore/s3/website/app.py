@@ -70,15 +70,16 @@ class WebsiteApp:
         """Serve one request (PEP 3333)."""
         req = S3Request(environ)
         req.headers = _heard(req.headers)
-        failed: Exception | None = None
+        error_code = ""  # as in the front: an error in a name of this frame would be a cycle
         try:
             answer = self._serve(req)
         except Exception as error:  # noqa: BLE001  every fault of a request becomes a page, here and nowhere else
-            failed, answer = error, self._refuse(req, error)
+            error_code, answer = find_row(error).code, self._refuse(req, error)
         if ORIGIN in req.headers or req.rules.cors:
             self._front.cross_origin.share(req, answer.headers)
         if req.rules.log_target is not None:
-            self._front.record(req, answer, failed)
+            self._front.record(req, answer, error_code)
+        req.end()
         answer.headers.append(("x-amz-id-2", self._host_id))
         start_response(STATUS_LINES[answer.status], answer.headers)
         return answer.body
@@ -125,10 +126,13 @@ class WebsiteApp:
 
     def _read_error_document(self, req: S3Request, key: str, error: Exception) -> Answer:
         """The website's own document under the error's status; where that fails, a page that tells both."""
+        asked = _without_conditions(req)
         try:
-            answer = self._read(_without_conditions(req), key)
+            answer = self._read(asked, key)
         except Exception as second:  # noqa: BLE001  whatever it is, the visitor is told of the first error
             return self._refuse(req, error, second)
+        finally:
+            asked.end()
         return answer._replace(status=find_row(error).status)
 
     def _follow(self, req: S3Request, rule: RoutingRule, path: str) -> Answer:
@@ -143,8 +147,7 @@ class WebsiteApp:
         try:
             return self._front.perform_for_anyone(req, OPERATIONS[req.method])
         except AccessDenied:
-            missing = req.context.missing()
-            raise (missing or AccessDenied()) from None
+            raise (req.context.missing() or AccessDenied()) from None
 
     def _is_there(self, req: S3Request, key: str) -> bool:
         """Whether anybody may read an object of that key."""
@@ -154,6 +157,8 @@ class WebsiteApp:
             self._read(asked, key)
         except Exception:  # noqa: BLE001  an index document that cannot be read is no place to send a visitor to
             return False
+        finally:
+            asked.end()
         return True
 
     # -- when it goes wrong ------------------------------------------------------------------------------------------

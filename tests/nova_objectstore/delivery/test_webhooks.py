@@ -78,6 +78,21 @@ def test_certificates_are_verified_unless_it_is_said_not_to(tmp_path) -> None:
         thread.join()
 
 
+def test_certificates_are_read_for_the_first_message_over_tls(tmp_path, monkeypatch) -> None:
+    authority = Authority(tmp_path)
+    context = authority.server_context(COMMON_NAME="localhost")
+    webhooks = Webhooks(LOOPBACK)  # at the start of a process that may never send one
+    monkeypatch.setenv("SSL_CERT_FILE", str(authority.path))
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        thread = threading.Thread(target=_serve_tls, args=(server, context))
+        thread.start()
+        endpoint = read_endpoint(f"https://localhost:{server.getsockname()[1]}/", schemes=("https",))
+        webhooks.post(endpoint, b"body", {})
+        authority.path.unlink()
+        webhooks.post(endpoint, b"body", {})  # they are kept
+        thread.join()
+
+
 def _serve_tls(server: socket.socket, context: ssl.SSLContext) -> None:
     for _ in range(2):
         connection, _ = server.accept()

@@ -5,7 +5,7 @@ import itertools
 import os
 
 import pytest
-from support.classes import ClassedPlace, Died, SteppingProcess, Steps
+from support.classes import Died, SteppingProcess, Steps
 from support.encrypted import CUSTOMER, OWNER
 
 from nova_objectstore.domain.bucket_encryption import SSE_C, SSE_S3, Scheme
@@ -13,18 +13,13 @@ from nova_objectstore.domain.objects import Delete
 from nova_objectstore.errors import DataCorrupt, InvalidStorageClass, StorageFull
 from nova_objectstore.limits import PART_SIZE_MIN
 from nova_objectstore.types import Lock, Versioning
-from nova_wsgi import green
 
 CONTENT = os.urandom(3000)
 
 
 @pytest.fixture
-def place(tmp_path):
-    with green.Timeout(60):
-        made = ClassedPlace(tmp_path)
-        yield made
-        made.check()
-        made.close()
+def place(classed_place):
+    return classed_place
 
 
 def without_place(version):

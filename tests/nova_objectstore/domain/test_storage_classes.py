@@ -3,7 +3,7 @@
 import os
 
 import pytest
-from support.classes import START_US, ClassedPlace
+from support.classes import START_US
 from support.encrypted import CUSTOMER, OWNER, SCHEMES, Body
 
 from nova_objectstore.assembly import build_restore_job, open_keyring
@@ -14,18 +14,13 @@ from nova_objectstore.errors import InvalidObjectState, InvalidStorageClass, Res
 from nova_objectstore.jobs.restore import RestoreJob
 from nova_objectstore.limits import PART_SIZE_MIN
 from nova_objectstore.types import UNCONDITIONAL
-from nova_wsgi import green
 
 CONTENT = os.urandom(3000)
 
 
 @pytest.fixture
-def place(tmp_path):
-    with green.Timeout(60):
-        made = ClassedPlace(tmp_path)
-        yield made
-        made.check()
-        made.close()
+def place(classed_place):
+    return classed_place
 
 
 def run_job(place) -> int:

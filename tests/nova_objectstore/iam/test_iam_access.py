@@ -1,11 +1,11 @@
 """What users may do: their policies, their groups', boundaries, denials; in their account and in another; in S3 and in IAM."""
 
-import json
 from dataclasses import replace
 
 import pytest
-from support.iam import ALLOW_ALL, OTHER_KEY, TRUST, House, iam_house, refused, statement
+from support.iam import ALLOW_ALL, OTHER_KEY, READ, TRUST, House, iam_house, refused, statement
 from support.metadata import OTHER, OWNER
+from support.policies import document
 
 from nova_objectstore.domain.access_context import NO_CONTEXT
 from nova_objectstore.domain.bucket_rules import OWNERSHIP, POLICY, Ownership, StoredPolicy
@@ -16,7 +16,6 @@ from nova_objectstore.errors import AccessDenied, StorageFailed
 from nova_objectstore.iam.ports import ROLE, USER, EntityChange
 from nova_objectstore.types import SessionFacts, SessionKind
 
-READ = "arn:aws:iam::aws:policy/AmazonS3ReadOnlyAccess"
 FULL = "arn:aws:iam::aws:policy/AmazonS3FullAccess"
 
 
@@ -31,10 +30,6 @@ def bucket(house):
     made = house.engine.create_bucket("photos", owner_id=OWNER, region="r", now_us=1)
     house.engine.put_document(made.id, OWNERSHIP, Ownership.ENFORCED.encode())
     return house.engine.find_bucket("photos")
-
-
-def document(*statements) -> str:
-    return json.dumps({"Version": "2012-10-17", "Statement": list(statements)})
 
 
 def principal(house: House, key):

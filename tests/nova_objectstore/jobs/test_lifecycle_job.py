@@ -198,11 +198,8 @@ def test_a_bucket_in_trouble_does_not_stop_the_others(tmp_path):
 
 
 @pytest.fixture
-def place(tmp_path) -> Iterator[ClassedPlace]:
-    made = ClassedPlace(tmp_path)
-    yield made
-    made.check()
-    made.close()
+def place(classed_place: ClassedPlace) -> ClassedPlace:
+    return classed_place
 
 
 class Failing:

@@ -5,25 +5,20 @@ import itertools
 import os
 
 import pytest
-from support.classes import ClassedPlace, Died, SteppingProcess, Steps
+from support.classes import Died, SteppingProcess, Steps
 
 from nova_objectstore.assembly import build_restore_job
 from nova_objectstore.errors import StorageFailed
 from nova_objectstore.jobs.restore import ATTEMPTS_MAX, LEASE_S, RETRY_DELAY_S
 from nova_objectstore.limits import PART_SIZE_MIN
-from nova_wsgi import green
 
 CONTENT = os.urandom(3000)
 S = 1_000_000
 
 
 @pytest.fixture
-def place(tmp_path):
-    with green.Timeout(60):
-        made = ClassedPlace(tmp_path)
-        yield made
-        made.check()
-        made.close()
+def place(classed_place):
+    return classed_place
 
 
 def put_inline(place, key):

@@ -9,7 +9,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from nova_objectstore.s3.dates import iso_date
-from nova_objectstore.s3.listing_documents import render_contents, render_keys, render_listing_v2
+from nova_objectstore.s3.listing_documents import ListingStyle, render_contents, render_keys, render_listing_v2
 from nova_objectstore.s3.render import Encode, plain, url_encode
 from nova_objectstore.s3.xml import escape
 from nova_objectstore.types import Listed, ListedRow, ListPage, ListQuery
@@ -58,7 +58,7 @@ def test_keys_are_encoded_and_escaped_as_one_by_one(names, encode):
 @given(st.lists(rows, max_size=6), encodings, st.booleans())
 def test_contents_are_those_of_the_twin(page, encode, asks_for_restores):
     restored = {(row[1], row[2]): "<RestoreStatus/>" for row in page[::2]} if asks_for_restores else {}
-    made = render_contents(page, encode, "<Owner>{}</Owner>".format, restored)
+    made = render_contents(page, ListingStyle("", encode, "<Owner>{}</Owner>".format, restored))
     assert made == "".join(contents_of(row, encode, restored) for row in page)
 
 
@@ -70,14 +70,14 @@ def test_an_owner_is_asked_for_once_while_it_stays_the_same():
         return ""
 
     page = [(1, f"k{number}", 1, 0, "e", 0, "abb"[number // 100], None, None, None) for number in range(300)]
-    render_contents(page, plain, owner)
+    render_contents(page, ListingStyle("", plain, owner))
     assert asked == ["a", "b"]
 
 
 def test_a_whole_page_is_xml():
     row = (1, "<a>&\x01", 1, 5, "e", 1_700_000_000_123_456, "1", "STANDARD", "CRC32", "FULL_OBJECT")
     document = render_listing_v2(
-        "box", ListQuery(), ListPage([row], ["b&/"], "<a>"), encoding="url", encode=url_encode, owner=lambda _: "",
+        "box", ListQuery(), ListPage([row], ["b&/"], "<a>"), ListingStyle("url", url_encode, lambda _: ""),
         start_after="", token=None, next_token="t",
     )  # fmt: skip
     namespace = {"s3": "http://s3.amazonaws.com/doc/2006-03-01/"}

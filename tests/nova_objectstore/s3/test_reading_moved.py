@@ -4,12 +4,10 @@ import os
 from types import SimpleNamespace
 
 import pytest
-from support.classes import ClassedPlace
 
 from nova_objectstore.errors import DataMissing
 from nova_objectstore.s3.operations.reading import ReadingController
 from nova_objectstore.types import Principal
-from nova_wsgi import green
 
 CONTENT = os.urandom(3000)
 
@@ -25,11 +23,8 @@ class Read:
 
 
 @pytest.fixture
-def place(tmp_path):
-    with green.Timeout(30):
-        made = ClassedPlace(tmp_path)
-        yield made
-        made.close()
+def place(classed_place):
+    return classed_place
 
 
 def get(place, *versions):
