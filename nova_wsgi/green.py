@@ -195,7 +195,7 @@ class Completion(Generic[T]):
         return self._done
 
     def wait(self) -> T:
-        """Wait for the outcome without blocking the hub; return it, or raise the error it ended with."""
+        """Wait for the outcome without blocking the hub; return it, or raise the error it ended with, which is done once."""
         if not self._done:
             self._waiter = greenlet.getcurrent()
             try:
@@ -207,7 +207,7 @@ class Completion(Generic[T]):
         return self._result  # type: ignore[return-value]
 
     def _raise(self) -> NoReturn:
-        """Raise the error, once, and keep it no longer: its traceback holds the frames that hold this completion."""
+        """Raise the error and keep it no longer: its traceback holds the frames that hold this completion."""
         error, self._error = self._error, None
         try:
             raise error  # type: ignore[misc]
