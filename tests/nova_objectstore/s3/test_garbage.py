@@ -60,6 +60,14 @@ REQUESTS = [
 ]
 
 
+@pytest.fixture(autouse=True)
+def frozen():
+    """What the tests before have left is no collection's business: it would take seconds each time."""
+    gc.freeze()
+    yield
+    gc.unfreeze()
+
+
 def garbage_of(call):
     """What the collector finds after ``call`` was called some times: how many things of each type."""
     call()
