@@ -18,7 +18,7 @@ import re
 import socket
 import struct
 import sys
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
@@ -118,13 +118,13 @@ async def idleness(wire: Wire, requests: Sequence[bytes]) -> None:
 
 async def slow_bodies(wire: Wire, requests: Sequence[bytes]) -> None:
     """A head, and of its body a byte now and then."""
-    await wire.send(random.choice(requests))
+    await wire.send(requests[0])
     await wire.drip([b"s"])
 
 
 async def slow_readers(wire: Wire, requests: Sequence[bytes]) -> None:
     """Requests whose answers are not read."""
-    await wire.send(random.choice(requests))
+    await wire.send(requests[0])
     while True:
         await asyncio.sleep(DRIP_S)
         await wire.send(ANONYMOUS_GET)  # an ended connection shows when it is written to
@@ -132,7 +132,7 @@ async def slow_readers(wire: Wire, requests: Sequence[bytes]) -> None:
 
 async def pipelining(wire: Wire, requests: Sequence[bytes]) -> None:
     """Request upon request, without waiting for an answer."""
-    burst = (random.choice(requests) if requests else ANONYMOUS_GET) * PIPELINED
+    burst = (requests[0] if requests else ANONYMOUS_GET) * PIPELINED
     reading = asyncio.ensure_future(wire.read_to_end())
     try:
         with contextlib.suppress(OSError):
@@ -146,7 +146,7 @@ async def pipelining(wire: Wire, requests: Sequence[bytes]) -> None:
 async def tiny_chunks(wire: Wire, requests: Sequence[bytes]) -> None:
     """A chunked body of one byte a chunk, as fast as it goes."""
     head = b"PUT /nothing/at-all HTTP/1.1\r\nHost: store.test\r\nTransfer-Encoding: chunked\r\n\r\n"
-    await wire.send(random.choice(requests) if requests else head)
+    await wire.send(requests[0] if requests else head)
     await wire.send(b"1\r\nx\r\n" * TINY_CHUNKS + b"0\r\n\r\n")
     await wire.receive()
 
@@ -175,7 +175,7 @@ async def many_parameters(wire: Wire, _requests: Sequence[bytes]) -> None:
 
 async def resets(wire: Wire, requests: Sequence[bytes]) -> None:
     """Connections that are broken as soon as they have asked."""
-    await wire.send(random.choice(requests) if requests else ANONYMOUS_GET)
+    await wire.send(requests[0] if requests else ANONYMOUS_GET)
     wire.reset()
 
 
@@ -211,7 +211,7 @@ class Run:
     def __init__(self, options: argparse.Namespace) -> None:
         self.options = options
         self.attack = ATTACKS[options.attack]
-        self.requests = read_requests(options.requests) if options.requests else []
+        self.requests = deque(read_requests(options.requests) if options.requests else ())
         self.statuses: Counter[str] = Counter()
         self.outcomes: Counter[str] = Counter()
         self.opened = 0
@@ -257,7 +257,8 @@ class Run:
                 sock.bind((self.options.source, 0))
             try:
                 await self.open(sock)
-                await self.attack(Wire(sock, self.statuses), self.requests)
+                self.requests.rotate(-1)  # each comes first in its turn
+                await self.attack(Wire(sock, self.statuses), tuple(self.requests))
             except Ended:
                 return "ended"
             except (OSError, TimeoutError):
