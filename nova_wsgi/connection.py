@@ -422,6 +422,7 @@ class Connection:
         if self._reader is not None:
             self._reader.switch()
         elif self.on_ready is not None:
+            self._turn = 0
             self.on_ready()
         else:
             self._pause()  # busy: level-triggered, the hub would call again and again
