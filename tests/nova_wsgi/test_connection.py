@@ -32,3 +32,24 @@ def test_what_goes_out_at_once_wins_time_as_well(pair: tuple[Connection, socket.
     assert connection.writing.moved == 2 * size + 6
     assert (size > JOIN_MAX) == (size == 50_000)
     assert len(theirs.recv(1_000_000)) > 0
+
+
+def test_a_turn_begins_anew_with_what_arrives(pair: tuple[Connection, socket.socket]) -> None:
+    connection, theirs = pair
+    ran: list[str] = []
+
+    def answer() -> None:
+        connection.receive_now(1)
+        connection.send(b"x" * 600)
+        green.spawn(ran.append, "another")
+        connection.give_way(1000)
+        ran.append("answered")
+
+    connection.on_ready = lambda: green.spawn(answer)
+    connection.watch()
+    for count in (2, 4):
+        theirs.send(b"?")
+        with green.Timeout(10):
+            while len(ran) < count:
+                green.sleep(0)
+    assert ran == ["answered", "another"] * 2, "600 bytes a turn, and a turn is 1000"
