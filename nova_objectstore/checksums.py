@@ -86,7 +86,7 @@ class CrcDigest:
 
     def base64(self) -> str:
         """The digest as S3 writes it."""
-        return b64encode(self.digest()).decode("ascii")
+        return binascii.b2a_base64(self._value.to_bytes(self._size, "big"), newline=False).decode()
 
 
 def prepare() -> None:

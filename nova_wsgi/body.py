@@ -197,6 +197,18 @@ class SizedBody(Body):
         """Bytes not yet taken from the connection."""
         return self._left
 
+    def read(self, size: int | None = -1) -> bytes:
+        """Read ``size`` bytes, fewer only at the body's end; all that is left for -1 or None."""
+        buffer, left = self._source.buffer, self._left
+        if size != left or len(buffer) < left or self._ahead or self._error is not None:
+            return super().read(size)
+        # PERF: the whole of a small body, which came with its head
+        self._source.buffer = buffer[left:]
+        self._left = 0
+        self.received += left
+        self.expects_continue = False
+        return buffer[:left]
+
     def _take_into(self, view: memoryview) -> int:
         if self._ahead or self._source.buffer or not self._left:
             return super()._take_into(view)

@@ -495,7 +495,9 @@ def _escape_name(value: str) -> str:
 def _summarize(began: float, writer: ResponseWriter, body: Body, is_whole: bool) -> Finished:
     now = monotonic()
     first_byte_s = (writer.first_byte_at or now) - began
-    return Finished(writer.status, writer.bytes_sent, body.received, now - began, first_byte_s, not is_whole)
+    # PERF: without the call of a NamedTuple's __new__, which takes three times as long
+    facts = (writer.status, writer.bytes_sent, body.received, now - began, first_byte_s, not is_whole)
+    return tuple.__new__(Finished, facts)
 
 
 def _run_hooks(hooks: Iterable[FinishHook], environ: dict[str, Any], finished: Finished) -> None:

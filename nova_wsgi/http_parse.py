@@ -75,9 +75,12 @@ class Framing:
         self.expects_continue = expects_continue
 
 
+_USUAL_FRAMING = Framing(0, keep_alive=True, is_1_1=True, expects_continue=False)  # PERF: of what has no body
+
+
 def head_start(buffer: bytes) -> int:
     """Where the request line begins: after one empty line, if there is one (RFC 9112 2.2: clients that add a CRLF)."""
-    return 2 if buffer.startswith(CRLF) else 0
+    return 2 if buffer[:2] == CRLF else 0  # PERF: a method's call costs four times as much
 
 
 def find_head_end(buffer: bytes, scanned: int, limits: HttpLimits) -> int:
@@ -87,7 +90,7 @@ def find_head_end(buffer: bytes, scanned: int, limits: HttpLimits) -> int:
     BadRequest for a line that ends in a bare LF: such a block might never end.
     """
     start = head_start(buffer)
-    end = buffer.find(HEAD_END, max(start, scanned - 3))
+    end = buffer.find(HEAD_END, scanned - 3 if scanned > start + 3 else start)
     size = end - start
     if 0 < size <= limits.request_line_max and size <= limits.headers_total_max:
         return end
@@ -129,9 +132,9 @@ def parse_head(head: bytes, environ: dict[str, Any], limits: HttpLimits) -> Fram
 
 def split_block(block: bytes, limits: HttpLimits) -> list[str]:
     """Split a block into its lines as latin-1 text, sure that no control character is left in them."""
-    if len(block.translate(None, VISIBLE)) != 2 * block.count(CRLF):
-        raise BadRequest("a control character, or a CR or LF by itself")
     lines = block.decode("latin-1").split("\r\n")
+    if len(block.translate(None, VISIBLE)) != 2 * (len(lines) - 1):
+        raise BadRequest("a control character, or a CR or LF by itself")
     if len(lines) - 1 > limits.header_count_max:
         raise HeadersTooLarge(f"at most {limits.header_count_max} header fields are accepted")
     if len(block) > limits.header_size_max and max(map(len, lines[1:]), default=0) > limits.header_size_max:
@@ -270,6 +273,8 @@ def _frame(version: str, environ: dict[str, Any]) -> Framing:
     expectation = environ.get("HTTP_EXPECT")
     if expectation is not None and is_1_1 and expectation.lower() == "100-continue":
         expects = body_length != 0
+    if not body_length and keep_alive and is_1_1:
+        return _USUAL_FRAMING
     return Framing(body_length, keep_alive, is_1_1, expects)
 
 

@@ -278,7 +278,6 @@ class ResponseWriter:
 
     def _render(self, status: str, headers: Sequence[tuple[str, str]]) -> bytes:
         parts = [f"HTTP/1.1 {status}\r\n"]
-        lines = 1
         for name, value in headers:
             meaning = _names.get(name)
             if meaning is None:
@@ -290,10 +289,10 @@ class ResponseWriter:
                 elif not self._note(meaning, value):
                     continue
             parts.append(f"{name}: {value}\r\n")
-            lines += 1
-        rendered = "".join(parts).encode("latin-1")
+        text = "".join(parts)
+        rendered = text.encode() if text.isascii() else text.encode("latin-1")  # PERF: no look-up of a codec
         # No response splitting: besides the CRLF of each line nothing but text may be there.
-        if rendered.count(b"\r\n") != lines or len(rendered.translate(None, VISIBLE)) != 2 * lines:
+        if len(rendered.translate(None, VISIBLE)) != 2 * len(parts):
             raise ValueError("a response header has a control character in its value")
         return rendered
 

@@ -90,6 +90,13 @@ class Access:
         self._identities = identities or NoIdentityPolicies()
         self._kept: dict[int, _Kept] = {}
 
+    def look(self, principal: Principal, bucket: Bucket) -> tuple[BucketRules, bool]:
+        """``rules`` and ``is_unrestricted``, which every request asks for, in one."""
+        kept = self._kept.get(bucket.id)
+        if kept is None or kept.bucket is not bucket:
+            kept = self._keep(bucket)
+        return kept.rules, kept.is_plain and principal.account_id == bucket.owner_id and principal.is_root
+
     def rules(self, bucket: Bucket) -> BucketRules:
         """A bucket's rules. Law: ``bucket`` was found in this request; what it equals has had no change since."""
         return self._keep(bucket).rules
@@ -111,11 +118,7 @@ class Access:
 
     def is_unrestricted(self, principal: Principal, bucket: Bucket) -> bool:
         """Whether ``check`` would let everything pass: an account's root, in its bucket that has no policy and no ACLs."""
-        # PERF: the whole of what most requests ask
-        kept = self._kept.get(bucket.id)
-        if kept is None or kept.bucket is not bucket:
-            kept = self._keep(bucket)
-        return kept.is_plain and principal.account_id == bucket.owner_id and principal.is_root
+        return self.look(principal, bucket)[1]
 
     def check(
         self, principal: Principal, action: str, bucket: Bucket, key: str | None = None, *, context: Context

@@ -56,7 +56,8 @@ class Identities:
 
         ``epoch`` is the engine's, for callers that have just read it.
         """
-        self._refresh(epoch)
+        if epoch is None or epoch != self._epoch:
+            self._refresh(epoch)
         try:
             return self._by_key[access_key]
         except KeyError:

@@ -22,7 +22,7 @@ from nova_objectstore.data.engine import DataEngine, DataWriter
 from nova_objectstore.domain.bodies import Hasher
 from nova_objectstore.errors import EntityTooLarge, IncompleteBody, StoreError
 from nova_objectstore.limits import INLINE_SIZE_MAX, PUT_SIZE_MAX, STREAM_BUFFER, KiB
-from nova_objectstore.types import Content, ContentKind
+from nova_objectstore.types import Content, ContentKind, new_tuple
 from nova_wsgi import green
 
 _native_thread = green.original("_thread")
@@ -110,25 +110,22 @@ class Ingest:
         pieces = intake.fill(max(self._buffer, place.inline_size_max + 1))  # one byte more tells what fits into a row
         if not intake.ended:
             return self._stream(_Upload(place.data, hashers, intake.size, key), intake, pieces, verify)
-        self._hash(intake.total, pieces, hashers)
-        intake.check(verify)
-        if intake.total <= place.inline_size_max:
-            return Stored(Content(ContentKind.INLINE, inline=self._inline(intake.total, pieces, key)), intake.total)
-        with _Upload(place.data, (), intake.total, key) as upload:
-            return Stored(upload.finish(pieces), intake.total)
-
-    def _inline(self, total: int, pieces: Pieces, key: DataKey | None) -> bytes:
-        if key is None:
-            return b"".join(pieces)
-        if total <= HUB_HASH_MAX:
-            return seal_whole(key, pieces)
-        return green.run_native(seal_whole, key, pieces)
-
-    def _hash(self, total: int, pieces: Pieces, hashers: Sequence[Hasher]) -> None:
-        if total <= HUB_HASH_MAX:
+        if intake.total <= HUB_HASH_MAX:
             _update(hashers, pieces)
         else:
             green.run_native(_update, hashers, pieces)
+        intake.check(verify)
+        if intake.total <= place.inline_size_max:
+            body = b"".join(pieces) if key is None else self._seal(key, intake.total, pieces)
+            content = new_tuple(Content, (ContentKind.INLINE, "", body))
+            return new_tuple(Stored, (content, intake.total))
+        with _Upload(place.data, (), intake.total, key) as upload:
+            return Stored(upload.finish(pieces), intake.total)
+
+    def _seal(self, key: DataKey, total: int, pieces: Pieces) -> bytes:
+        if total <= HUB_HASH_MAX:
+            return seal_whole(key, pieces)
+        return green.run_native(seal_whole, key, pieces)
 
     def _stream(self, upload: _Upload, intake: _Intake, pieces: Pieces, verify: Callable[[], None] | None) -> Stored:
         with upload:
@@ -156,7 +153,9 @@ class _Intake:
         """The next pieces, ``wanted`` bytes together; fewer at the end, which sets ``ended``."""
         pieces: Pieces = []
         while wanted > 0 and not self.ended:
-            piece = self._source.read(min(wanted, PIECE_SIZE))
+            # PERF: exactly what is to come first, so that a source need not look for more; then one byte too many
+            left = wanted if self.size is None else self.size - self.total or 1
+            piece = self._source.read(min(wanted, left, PIECE_SIZE))
             if piece:
                 pieces.append(piece)
                 wanted -= len(piece)

@@ -36,6 +36,7 @@ from nova_objectstore.types import (
     VersionsPage,
     VersionsQuery,
     WriteCondition,
+    new_tuple,
 )
 
 
@@ -142,23 +143,26 @@ class Objects(Writing):
         )
         digests = body.digests()
         if protection is None:
-            return _Written(stored.content, stored.size, digests.etag, digests.checksum)
+            return new_tuple(_Written, (stored.content, stored.size, digests.etag, digests.checksum, {}))
         return _Written(stored.content, stored.size, protection.etag(digests.etag), digests.checksum, protection.extra)
 
     def _new_version(self, spec: ObjectSpec, written: _Written) -> NewVersion:
-        return NewVersion(
-            key=spec.key,
-            size=written.size,
-            etag=written.etag,
-            modified_us=self._now_us(),
-            owner_id=spec.owner_id,
-            content=written.content,
-            headers=spec.headers,
-            storage_class=spec.storage_class,
-            checksum=written.checksum,
-            tags=spec.tags,
-            lock=spec.lock,
-            extra={**spec.extra, **written.extra} if written.extra else spec.extra,
+        return new_tuple(
+            NewVersion,
+            (
+                spec.key,
+                written.size,
+                written.etag,
+                self._now_us(),
+                spec.owner_id,
+                written.content,
+                spec.headers,
+                spec.storage_class,
+                written.checksum,
+                spec.tags,
+                spec.lock,
+                {**spec.extra, **written.extra} if written.extra else spec.extra,
+            ),
         )
 
     # -- copying --------------------------------------------------------------------------------------------------------

@@ -18,6 +18,7 @@ from urllib.parse import unquote_to_bytes
 
 from nova_objectstore.errors import InvalidBucketName, InvalidURI, KeyTooLongError
 from nova_objectstore.limits import BUCKET_NAME_MAX, BUCKET_NAME_MIN, KEY_BYTES_MAX
+from nova_objectstore.types import new_tuple
 
 _bad_escape = re.compile(r"%(?![0-9A-Fa-f]{2})").search
 _port = re.compile(r":[0-9]*$")
@@ -67,7 +68,7 @@ class AddressParser:
             bucket, _, key = path[1:].partition("/")
             if len(key) > KEY_BYTES_MAX or "\0" in key:
                 check_key(key)
-            return Address(bucket, key)
+            return new_tuple(Address, (bucket, key, False))
         bucket = self.bucket_of_host(host)
         if bucket:
             key = decode_path(path[1:])

@@ -6,6 +6,8 @@ from collections.abc import Iterable
 from http import HTTPStatus
 from typing import NamedTuple
 
+from nova_objectstore.types import new_tuple
+
 Headers = list[tuple[str, str]]
 
 STATUS_LINES = {status.value: f"{status.value} {status.phrase}" for status in HTTPStatus}
@@ -22,8 +24,9 @@ class Answer(NamedTuple):
 
 def empty_answer(status: int, headers: Iterable[tuple[str, str]] = ()) -> Answer:
     """An answer without a body. 204 and 304 state no length (RFC 9110 section 8.6)."""
-    length = [] if status in (204, 304) else [("Content-Length", "0")]
-    return Answer(status, [*headers, *length])
+    if status in (204, 304):
+        return Answer(status, [*headers])
+    return new_tuple(Answer, (status, [*headers, ("Content-Length", "0")], ()))
 
 
 def xml_answer(status: int, document: str, headers: Iterable[tuple[str, str]] = ()) -> Answer:

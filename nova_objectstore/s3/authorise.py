@@ -27,7 +27,7 @@ from nova_objectstore.s3.lock_headers import LEGAL_HOLD, MODE, RETAIN_UNTIL
 from nova_objectstore.s3.operation import Operation, Scope
 from nova_objectstore.s3.policy_context import CREATING, RequestContext, Sources
 from nova_objectstore.s3.request import S3Request
-from nova_objectstore.types import Bucket
+from nova_objectstore.types import Bucket, new_tuple
 
 # A version named on these is somebody else's, or means nothing.
 _WITHOUT_VERSION = CREATING | frozenset(("UploadPart", "UploadPartCopy", "CompleteMultipartUpload", "RenameObject"))
@@ -62,9 +62,10 @@ class Authoriser:
         if operation.scope is Scope.SERVICE or operation.name == "CreateBucket":
             self._authorise_account(req, operation)
             return
-        req.rules = rules = self._access.rules(req.bucket)
+        rules, is_unrestricted = self._access.look(req.principal, req.bucket)
+        req.rules = rules
         req.make_context = self._make_context
-        if self._access.is_unrestricted(req.principal, req.bucket):
+        if is_unrestricted:
             req.may = _may_everything
         else:
             self._check(req, operation)
@@ -120,7 +121,7 @@ class Authoriser:
         """
         # PERF: writes without ACL headers, in a bucket without ACLs
         if ACL_HEADERS.isdisjoint(req.headers):
-            return WrittenAs(rules.object_owner(req.bucket, req.principal, ""))
+            return new_tuple(WrittenAs, (rules.object_owner(req.bucket, req.principal, ""), PRIVATE))
         owner_id = rules.object_owner(req.bucket, req.principal, req.headers.get(CANNED_HEADER, ""))
         bucket_owner = self._identities.owner(req.bucket.owner_id).canonical_id
         owner = bucket_owner if owner_id == req.bucket.owner_id else req.principal.canonical_id

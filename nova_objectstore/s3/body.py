@@ -19,6 +19,7 @@ from nova_objectstore.s3.auth import PayloadForm
 from nova_objectstore.s3.auth.chunked import ChunkedReader, is_chunked, open_chunked
 from nova_objectstore.s3.checksums import BodyCheck, Hasher, announced_trailers, read_claim, read_content_md5
 from nova_objectstore.s3.request import S3Request
+from nova_objectstore.types import new_tuple
 
 
 class Input(Protocol):
@@ -48,7 +49,7 @@ class RequestBody:
 
     def digests(self) -> Digests:
         """The ETag and the checksum to store."""
-        return Digests(self._check.etag, self._check.checksum)
+        return new_tuple(Digests, (self._check.etag, self._check.checksum))
 
 
 def open_body(req: S3Request, *, algorithm: str = CRC64NVME, size_max: int = PUT_SIZE_MAX) -> RequestBody:

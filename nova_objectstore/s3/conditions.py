@@ -136,11 +136,14 @@ class ReadConditions(NamedTuple):
 
 
 NO_CONDITIONS = ReadConditions()
+_READ_HEADERS = frozenset(("if-match", "if-none-match", "if-modified-since", "if-unmodified-since"))
 
 
 def read_conditions(headers: Mapping[str, str]) -> ReadConditions:
     """The conditions of a GET or HEAD."""
     # PERF: most reads have none
+    if _READ_HEADERS.isdisjoint(headers):
+        return NO_CONDITIONS
     return _conditions(headers, "if-")
 
 

@@ -10,6 +10,7 @@ from nova_objectstore.domain.storage_classes import STANDARD
 from nova_objectstore.errors import InvalidArgument
 from nova_objectstore.limits import USER_METADATA_BYTES_MAX
 from nova_objectstore.s3.answer import Headers
+from nova_objectstore.s3.checksums import VALUE_HEADERS
 from nova_objectstore.s3.dates import http_date
 from nova_objectstore.s3.encryption_headers import encryption_headers, read_encryption
 from nova_objectstore.s3.faults import MetadataTooLarge
@@ -17,7 +18,8 @@ from nova_objectstore.s3.lifecycle_headers import expiration_headers
 from nova_objectstore.s3.lock_headers import lock_headers, read_lock, require_digest
 from nova_objectstore.s3.request import S3Request
 from nova_objectstore.s3.tags import parse_tagging_header
-from nova_objectstore.types import NO_LOCK, Checksum, Lock, Version, Versioning
+from nova_objectstore.s3.usual_headers import USUAL_HEADERS
+from nova_objectstore.types import NO_LOCK, Checksum, Lock, Version, Versioning, new_tuple
 
 METADATA_PREFIX = "x-amz-meta-"
 DEFAULT_CONTENT_TYPE = "binary/octet-stream"
@@ -33,6 +35,9 @@ SYSTEM_HEADERS = {
     "x-amz-website-redirect-location": "x-amz-website-redirect-location",
 }
 
+# What a write may have that says no more of the object than its type: its checksum is the body's matter.
+_PLAIN = USUAL_HEADERS | VALUE_HEADERS.keys() | {"content-md5", "x-amz-sdk-checksum-algorithm"}
+
 # A read may ask for other values, if it is signed (AWS: GetObject, "Overriding response header values").
 OVERRIDES = {
     "response-content-type": "Content-Type",
@@ -46,6 +51,13 @@ OVERRIDES = {
 
 def read_spec(req: S3Request) -> ObjectSpec:
     """What a write's headers say of the object to be. Raises MetadataTooLarge, InvalidArgument, ..."""
+    headers = req.headers
+    if _PLAIN.issuperset(headers):  # PERF: nothing is said of the object but its type
+        stored = {"Content-Type": headers.get("content-type", DEFAULT_CONTENT_TYPE)}
+        written_as = req.written_as
+        return new_tuple(
+            ObjectSpec, (req.key, written_as.owner_id, stored, STANDARD, {}, NO_LOCK, written_as.extra, None)
+        )
     lock = read_lock(req.headers)
     if req.operation is not None and req.operation.name == "PutObject":
         require_digest(req.headers, lock)

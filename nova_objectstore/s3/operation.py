@@ -69,13 +69,6 @@ class Operation:
         """The action to be authorised: naming a version asks for more (AWS: s3:GetObjectVersion and its like)."""
         return self.version_action if "versionId" in query else self.action
 
-    def fits(self, query: Mapping[str, str], headers: Mapping[str, str]) -> bool:
-        """Whether the guards of this row hold."""
-        # PERF: most rows have neither
-        if self.guards and not self.guards <= query.keys():
-            return False
-        return not self.header or self.header in headers
-
 
 def _parse_request_line(line: str) -> tuple[str, Scope, frozenset[str], dict[str, str], frozenset[str]]:
     """``PUT /{bucket}/{key}?partNumber&uploadId`` -> method, scope, markers, their values, guards."""
@@ -155,6 +148,9 @@ class Bound:
     handler: BoundHandler | None
 
 
+_Choice = tuple[frozenset[str], str, Bound]  # PERF: a row's guards and header, without a look into the row
+
+
 class OperationTable:
     """Finds the operation of a request."""
 
@@ -166,10 +162,11 @@ class OperationTable:
         for made in not_offered:
             self._add(Bound(made, None))
         self.markers = frozenset(name for bound in self.bound.values() for name in bound.operation.markers)
-        self._cells: dict[tuple[Scope, str, frozenset[str]], tuple[Bound, ...]] = {}
-        for bound in self.bound.values():
-            cell = (bound.operation.scope, bound.operation.method, bound.operation.markers)
-            self._cells[cell] = tuple(sorted((*self._cells.get(cell, ()), bound), key=_most_guarded_first))
+        self._cells: dict[tuple[Scope, str, frozenset[str]], tuple[_Choice, ...]] = {}
+        for bound in sorted(self.bound.values(), key=_most_guarded_first):
+            made = bound.operation
+            cell = (made.scope, made.method, made.markers)
+            self._cells[cell] = (*self._cells.get(cell, ()), (made.guards, made.header, bound))
         self._known = {(scope, markers) for scope, _, markers in self._cells}
 
     def _add(self, bound: Bound) -> None:
@@ -186,8 +183,8 @@ class OperationTable:
         """
         # PERF: most requests have no query at all
         markers = self.markers.intersection(query) if query else NO_MARKERS
-        for bound in self._cells.get((scope, method, markers), ()):
-            if bound.operation.fits(query, headers):
+        for guards, header, bound in self._cells.get((scope, method, markers), ()):
+            if (not guards or guards <= query.keys()) and (not header or header in headers):
                 if bound.operation.marker_values:
                     _check_marker_values(bound.operation, query)
                 return bound

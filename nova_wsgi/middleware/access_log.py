@@ -48,6 +48,11 @@ MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", 
 _SAFE = {code: chr(code) for code in range(0x20, 0x7F)} | {ord('"'): '\\"', ord("\\"): "\\\\"}
 _ESCAPES = [_SAFE.get(code, f"\\x{code:02x}") for code in range(0x100)]  # by latin-1 code, which WSGI text is in
 
+# PERF: user agents and accounts that need no escape, which come again and again. Bounded, because clients choose them.
+_PLAIN_MAX = 256
+_PLAIN_CHARS_MAX = 256
+_plain: set[str] = set()
+
 
 class AccessLog:
     """Logs in the form ``combined`` (Apache's, and after it: request id, microseconds, operation, + or X) or ``json``.
@@ -99,10 +104,15 @@ def combined_line(environ: WSGIEnvironment, finished: Finished, redacted: frozen
     get = environ.get
     status, bytes_sent, _, duration_s, _, aborted = finished
     referrer = _escaped(_referrer(environ, redacted) or "-") if "HTTP_REFERER" in environ else "-"
+    account, agent = get("nova.account") or "-", get("HTTP_USER_AGENT") or "-"
+    if account not in _plain:
+        account = _learned(account)
+    if agent not in _plain:
+        agent = _learned(agent)
     return (
-        f"{get('REMOTE_ADDR') or '-'} - {_escaped(get('nova.account') or '-')} [{_stamp(duration_s)}] "
+        f"{get('REMOTE_ADDR') or '-'} - {account} [{_stamp(duration_s)}] "
         f'"{environ["REQUEST_METHOD"]} {_escaped(_target(environ, redacted))} {get("SERVER_PROTOCOL", "-")}" '
-        f'{status} {bytes_sent} "{referrer}" "{_escaped(get("HTTP_USER_AGENT") or "-")}" '
+        f'{status} {bytes_sent} "{referrer}" "{agent}" '
         f"{get('nova.request_id') or '-'} {int(duration_s * 1e6)} {get('nova.operation') or '-'} "
         f"{'X' if aborted else '+'}"
     )
@@ -171,6 +181,16 @@ def _escaped(text: str) -> str:
     if text.isascii() and text.isprintable() and '"' not in text and "\\" not in text:
         return text
     return "".join([_ESCAPES[ord(char)] if char <= "\xff" else f"\\u{ord(char):04x}" for char in text])
+
+
+def _learned(text: str) -> str:
+    """The same of a text that will come again."""
+    escaped = _escaped(text)
+    if escaped is text and len(text) <= _PLAIN_CHARS_MAX:
+        if len(_plain) >= _PLAIN_MAX:  # strangers may have filled it: those that come again are soon back
+            _plain.clear()
+        _plain.add(text)
+    return escaped
 
 
 _stamp_second = -1

@@ -10,7 +10,7 @@ from nova_objectstore.meta.sql.statements import uploads as parts_q
 from nova_objectstore.meta.sql.statements.garbage import insert_garbage
 from nova_objectstore.meta.sql.statements.versions import delete_blob, insert_blob, replace_blob
 from nova_objectstore.meta.sql.transaction import Transaction
-from nova_objectstore.types import Content, ContentKind
+from nova_objectstore.types import Content, ContentKind, new_tuple
 
 
 class Place(NamedTuple):
@@ -42,7 +42,7 @@ def takes_place_of(content: Content, found: VersionRow) -> bool:
 def replace_content(tx: Transaction, content: Content, found: VersionRow) -> Place:
     """Small bytes in the place of small bytes: one statement instead of two."""
     tx.run(replace_blob, found.content_id, content.inline)
-    return Place(int(content.kind), None, found.content_id)
+    return new_tuple(Place, (int(content.kind), None, found.content_id))
 
 
 def erase_content(tx: Transaction, found: VersionRow, now_us: int) -> None:

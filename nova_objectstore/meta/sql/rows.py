@@ -118,7 +118,7 @@ def decode_mapping(text: str | None) -> Mapping[str, str]:
 
 def encode_lock(lock: Lock) -> tuple[str | None, int, int]:
     """The three columns of a lock; lock_mode is '' for a legal hold without a retention, NULL for no lock at all."""
-    if lock == NO_LOCK:
+    if lock is NO_LOCK or lock == NO_LOCK:
         return None, 0, 0
     return lock.mode, lock.retain_until_us, int(lock.legal_hold)
 

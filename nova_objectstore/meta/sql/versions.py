@@ -44,6 +44,7 @@ from nova_objectstore.types import (
     Version,
     Versioning,
     WriteCondition,
+    new_tuple,
 )
 
 CLOCK_STEP_MIN_US = 1_000_000  # Last-Modified has whole seconds
@@ -162,7 +163,7 @@ def open_slot(tx: Transaction, state: BucketState, bucket_id: int, key: str, now
     replaced = current
     if state.versioning is Versioning.SUSPENDED and (current is None or current.version_id != NULL_VERSION):
         replaced = find_hidden(tx, bucket_id, key, NULL_VERSION)
-    return Slot(bucket_id, key, NULL_VERSION, sequence, current, replaced, state.plan)
+    return new_tuple(Slot, (bucket_id, key, NULL_VERSION, sequence, current, replaced, state.plan))
 
 
 def date_of(slot: Slot, now_us: int) -> int:
@@ -228,9 +229,9 @@ def write_current(tx: Transaction, slot: Slot, new: NewVersion, place: Place, pa
         *((None, None, None) if new.checksum is None else new.checksum),
         parts_count,
         *place,
-        encode_mapping(new.tags),
+        encode_mapping(new.tags) if new.tags else None,
         *encode_lock(new.lock),
-        encode_mapping(new.extra),
+        encode_mapping(new.extra) if new.extra else None,
     )
     tx.count(slot.bucket_id, 1, new.size)
     if slot.plan is not None:
@@ -239,24 +240,27 @@ def write_current(tx: Transaction, slot: Slot, new: NewVersion, place: Place, pa
 
 def written_version(slot: Slot, new: NewVersion, content: Content, parts_count: int = 0) -> Version:
     """The Version that ``write_current`` made."""
-    return Version(
-        slot.bucket_id,
-        slot.key,
-        slot.version_id,
-        slot.sequence,
-        True,
-        new.size,
-        new.etag,
-        new.modified_us,
-        new.owner_id,
-        new.storage_class,
-        new.headers,
-        new.checksum,
-        parts_count,
-        content,
-        new.tags,
-        new.lock,
-        new.extra,
+    return new_tuple(
+        Version,
+        (
+            slot.bucket_id,
+            slot.key,
+            slot.version_id,
+            slot.sequence,
+            True,
+            new.size,
+            new.etag,
+            new.modified_us,
+            new.owner_id,
+            new.storage_class,
+            new.headers,
+            new.checksum,
+            parts_count,
+            content,
+            new.tags,
+            new.lock,
+            new.extra,
+        ),
     )
 
 

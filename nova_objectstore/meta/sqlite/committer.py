@@ -39,6 +39,7 @@ from nova_objectstore.meta.sqlite.connection import (
     translate,
 )
 from nova_objectstore.meta.sqlite.turnstile import Turnstile
+from nova_objectstore.types import new_tuple
 from nova_wsgi import green
 
 LOG = logging.getLogger(__name__)
@@ -89,7 +90,7 @@ class Committer:
         if self._stopping:
             raise StorageFailed("the metadata engine is closed")
         completion: green.Completion[Any] = green.Completion()
-        self._queue.append(_Write(verb, args, kwargs, completion, time.monotonic()))
+        self._queue.append(new_tuple(_Write, (verb, args, kwargs, completion, time.monotonic())))
         self._wake()
         return completion.wait()
 

@@ -23,6 +23,10 @@ READ_BUSY_TIMEOUT_S = 1.0  # a reader waits only while another process recovers 
 STATEMENTS_PER_SLICE = 200  # about a millisecond: then other greenthreads get their turn
 SYNCHRONOUS = {"always": "FULL", "never": "NORMAL"}  # never: the WAL is synced at checkpoints alone, never corrupt
 
+# PERF: for each NULL and each blob that is bound, sqlite3 looks for an adapter and makes two errors of not finding one: 0.4 us.
+sqlite3.register_adapter(bytes, bytes)
+sqlite3.register_adapter(type(None), {}.get)  # type: ignore[arg-type]  # which answers None, and without a Python frame
+
 
 class Settings(NamedTuple):
     """How connections to one database are made."""

@@ -36,6 +36,7 @@ from nova_objectstore.errors import (
 )
 from nova_objectstore.limits import CLOCK_SKEW_MAX_S, CREDENTIAL_CHARS_MAX, SIGNED_HEADERS_CHARS_MAX
 from nova_objectstore.s3.auth.canonical import (
+    EMPTY_SHA256,
     canonical_headers,
     canonical_path,
     query_spellings,
@@ -53,6 +54,8 @@ from nova_objectstore.s3.auth.request import (
 )
 from nova_objectstore.s3.auth.signing_key import TERMINATOR, SigningKey, signing_key
 from nova_objectstore.s3.conditions import parse_http_date
+from nova_objectstore.s3.usual_headers import USUAL_HEADERS
+from nova_objectstore.types import new_tuple
 
 ALGORITHM = "AWS4-HMAC-SHA256"
 ECDSA_ALGORITHM = "AWS4-ECDSA-P256-SHA256"  # SigV4A
@@ -62,15 +65,16 @@ Fault = Callable[..., StoreError]
 """Makes the error of one way to authenticate, from what is wrong and the facts."""
 
 # All of the header but the signature, which is what changes from request to request.
-_usual_head = re.compile(r"AWS4-HMAC-SHA256 +Credential=([^\s,]+),\s*SignedHeaders=([^\s,]+),\s*Signature=").fullmatch
+_usual_head = re.compile(r"AWS4-HMAC-SHA256 +Credential=([^\s,]+),\s*SignedHeaders=([^\s,]+),\s*").fullmatch
 _timestamp = re.compile(r"([0-9]{4})([0-9]{2})([0-9]{2})T([0-9]{2})([0-9]{2})([0-9]{2})Z").fullmatch
 _sha256_hex = re.compile(r"[0-9a-fA-F]{64}").fullmatch
 
 PAYLOAD_FORMS = {form.value: form for form in PayloadForm if form is not PayloadForm.HASH}
+_KNOWN_PAYLOADS = {**PAYLOAD_FORMS, EMPTY_SHA256: PayloadForm.HASH}  # PERF: that of a request without a body, too
 
 
 class Credential(NamedTuple):
-    """``access_key/day/region/service/aws4_request``; ``scope`` is all but the key."""
+    """``access_key/day/region/service/aws4_request``; ``scope`` is all but the key, ``has_day`` whether the day is one."""
 
     access_key: str
     day: str
@@ -78,22 +82,16 @@ class Credential(NamedTuple):
     service: str
     terminator: str
     scope: str
+    has_day: bool
 
 
 class SignedHeaders(NamedTuple):
-    """The names that were signed: sorted, and as a set."""
+    """The names that were signed: sorted, as a set, and as they were given."""
 
     names: tuple[str, ...]
     members: frozenset[str]
     text: str
-
-
-class Authorization(NamedTuple):
-    """The three components of a SigV4 Authorization header."""
-
-    credential: Credential
-    signed_headers: SignedHeaders
-    signature: str
+    cover: frozenset[str]  # what a request may have under this signature without a closer look
 
 
 def header_fault(problem: str, **facts: object) -> AuthorizationHeaderMalformed:
@@ -104,21 +102,18 @@ def header_fault(problem: str, **facts: object) -> AuthorizationHeaderMalformed:
 # -- parsing ---------------------------------------------------------------------------------------------------------
 
 
-def parse_authorization(header: str) -> Authorization:
-    """The components of an Authorization header that begins with the SigV4 algorithm.
+def parse_authorization(header: str) -> tuple[Credential, SignedHeaders, str]:
+    """Credential, signed headers and signature of an Authorization header that begins with the SigV4 algorithm.
 
     Raises AuthorizationHeaderMalformed.
     """
-    end = header.rfind("Signature=") + len("Signature=")
-    signature = header[end:]
-    if end <= _HEAD_CACHED_CHARS_MAX and signature.isalnum():
-        usual = _split_usual_head(header[:end])
+    head, _, signature = header.rpartition("Signature=")
+    if len(head) <= _HEAD_CACHED_CHARS_MAX and signature and "," not in signature and signature.isascii():
+        usual = _split_usual_head(head)
         if usual is not None:
-            return Authorization(*usual, signature)
+            return *usual, signature
     credential, names, signature = _split_components(header)
-    return Authorization(
-        parse_credential(credential, header_fault), parse_signed_headers(names, header_fault), signature
-    )
+    return parse_credential(credential, header_fault), parse_signed_headers(names, header_fault), signature
 
 
 # Nobody has been authenticated yet: this is what strangers can leave in the cache, 512 times.
@@ -170,7 +165,8 @@ def _split_credential(text: str) -> Credential | None:
     access_key, day, region, service, terminator = parts
     if not (access_key and day and service and terminator):
         return None
-    return Credential(access_key, day, region, service, terminator, text[len(access_key) + 1 :])
+    has_day = len(day) == 8 and day.isascii() and day.isdecimal()
+    return Credential(access_key, day, region, service, terminator, text[len(access_key) + 1 :], has_day)
 
 
 def parse_signed_headers(text: str, fault: Fault) -> SignedHeaders:
@@ -185,8 +181,11 @@ def parse_signed_headers(text: str, fault: Fault) -> SignedHeaders:
 def _split_signed_headers(text: str) -> SignedHeaders:
     members = frozenset(name for name in text.lower().split(";") if name)
     names = tuple(sorted(members))
-    return SignedHeaders(names, members, ";".join(names))
+    return SignedHeaders(names, members, ";".join(names), members | _MAY_BE_UNSIGNED)
 
+
+# What need not be signed: all but x-amz-* headers, one of which is signed in another way.
+_MAY_BE_UNSIGNED = frozenset(name for name in USUAL_HEADERS if not name.startswith("x-amz-")) | {CONTENT_SHA256}
 
 # Nobody has been authenticated yet: what strangers can leave in a cache is 256 lists of some 20 KB at most.
 _SIGNED_HEADERS_CACHED_CHARS_MAX = 512
@@ -216,7 +215,7 @@ def iso_time(moment_s: float) -> str:
 
 def parse_payload(value: str) -> PayloadForm:
     """The form that an x-amz-content-sha256 names. Raises InvalidArgument, NotOffered for SigV4A's."""
-    form = PAYLOAD_FORMS.get(value)
+    form = _KNOWN_PAYLOADS.get(value)
     if form is not None:
         return form
     if _sha256_hex(value):
@@ -243,7 +242,7 @@ def check_scope(credential: Credential, *, region: str, service: str, fault: Fau
         raise fault("a non-empty region must be provided in the credential.", region=region)
     if credential.region != region:
         raise fault(f"the region '{credential.region}' is wrong; expecting '{region}'", region=region)
-    if len(credential.day) != 8 or not (credential.day.isascii() and credential.day.isdecimal()):
+    if not credential.has_day:
         raise fault(
             f'incorrect date format "{credential.day}". This date in the credential must be in the format "yyyyMMdd".'
         )
@@ -252,6 +251,9 @@ def check_scope(credential: Credential, *, region: str, service: str, fault: Fau
 def check_signed(headers: Mapping[str, str], signed: SignedHeaders) -> None:
     """``host`` and every x-amz-* header are signed. Raises AccessDenied (``headers_not_signed``)."""
     members = signed.members
+    # PERF: nearly every request needs no more than this
+    if signed.cover.issuperset(headers) and "host" in members:
+        return
     missing = [name for name in headers if name not in members and name.startswith("x-amz-") and name != CONTENT_SHA256]
     if "host" not in members:
         missing.append("host")
@@ -325,7 +327,7 @@ class Signable(NamedTuple):
             f"{canonical_headers(request.headers, self.signed_headers.names)}\n"
             f"{self.signed_headers.text}\n{self.payload_hash}"
         )
-        provided = wire_bytes(signature)
+        provided = signature if signature.isascii() else ""  # a signature is hex
         queries = query_spellings(self.query) if self.query else _NO_QUERIES
         # PERF: a path is nearly always signed as it was sent, which is canonical: the look at it comes second
         for query in queries:
@@ -338,8 +340,8 @@ class Signable(NamedTuple):
                     return
         raise self._mismatch(f"{request.method}\n{path}\n{queries[0]}\n{tail}", signature, access_key)
 
-    def _is_signature(self, provided: bytes, canonical: str, key: SigningKey) -> bool:
-        return hmac.compare_digest(key.sign(self._string_to_sign(canonical).encode()).encode(), provided)
+    def _is_signature(self, provided: str, canonical: str, key: SigningKey) -> bool:
+        return hmac.compare_digest(key.sign(self._string_to_sign(canonical).encode()), provided)
 
     def _string_to_sign(self, canonical: str) -> str:
         return f"{ALGORITHM}\n{self.timestamp}\n{self.scope}\n{sha256(wire_bytes(canonical)).hexdigest()}"
@@ -389,19 +391,24 @@ def verify_header(
     secret = find_secret(credential.access_key, lookup)
     key = signing_key(secret, credential.day, credential.region, credential.service)
     query = split_query(request.query) if request.query else []
-    signable = Signable(request, query, signed_headers, payload_hash, timestamp, credential.scope)
+    scope = credential.scope
+    signable = new_tuple(Signable, (request, query, signed_headers, payload_hash, timestamp, scope))
     signable.verify(signature, key, credential.access_key)
-    return SignedRequest(
-        credential.access_key,
-        AuthType.HEADER,
-        SignatureVersion.V4,
-        signed_headers.names,
-        payload,
-        payload_hash,
-        timestamp,
-        credential.scope,
-        signature,
-        key,
-        headers.get("x-amz-security-token"),
-        signed_at_s,
+    return new_tuple(
+        SignedRequest,
+        (
+            credential.access_key,
+            AuthType.HEADER,
+            SignatureVersion.V4,
+            signed_headers.names,
+            payload,
+            payload_hash,
+            timestamp,
+            scope,
+            signature,
+            key,
+            headers.get("x-amz-security-token"),
+            signed_at_s,
+            None,
+        ),
     )

@@ -23,7 +23,7 @@ from nova_objectstore.s3.ranges import parse_range, range_applies
 from nova_objectstore.s3.render import render_attributes
 from nova_objectstore.s3.request import S3Request
 from nova_objectstore.s3.restore_status import restore_headers
-from nova_objectstore.types import Checksum, Part, Version, Versioning
+from nova_objectstore.types import Checksum, Part, Version, Versioning, new_tuple
 
 # RFC 9110 section 15.4.5: what a 304 repeats, beside ETag and Last-Modified.
 NOT_MODIFIED_HEADERS = frozenset(("Cache-Control", "Expires"))
@@ -69,7 +69,7 @@ class ReadingController(Controller):
                 raise
             version, extent = again, self._extent(req, again)
             body = self._egress.open_body(version, extent.first, extent.last, customer=customer)
-        return Answer(206 if extent.is_partial else 200, self._headers(req, version, extent), body)
+        return new_tuple(Answer, (206 if extent.is_partial else 200, self._headers(req, version, extent), body))
 
     @operation("HeadObject", "HEAD /{bucket}/{key}", action="s3:GetObject", version_action="s3:GetObjectVersion")
     def head_object(self, req: S3Request) -> Answer:
@@ -77,7 +77,7 @@ class ReadingController(Controller):
         version = self._open(req, inline=False)
         extent = self._extent(req, version)
         check_customer(version.extra, read_reader_key(req.headers))
-        return Answer(206 if extent.is_partial else 200, self._headers(req, version, extent))
+        return new_tuple(Answer, (206 if extent.is_partial else 200, self._headers(req, version, extent), ()))
 
     @operation(
         "GetObjectAttributes",
@@ -135,7 +135,7 @@ class ReadingController(Controller):
     def _extent(self, req: S3Request, version: Version) -> Extent:
         if "partNumber" in req.query:
             return self._part_extent(req, version)
-        whole = Extent(0, version.size - 1, False, version.checksum)
+        whole = new_tuple(Extent, (0, version.size - 1, False, version.checksum, 0))
         if "range" not in req.headers or not range_applies(
             req.headers.get("if-range"), etag=version.etag, modified_s=version.modified_us // 1_000_000
         ):

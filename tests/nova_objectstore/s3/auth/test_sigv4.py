@@ -317,6 +317,13 @@ def test_tampering_is_refused(signed, name):
     assert facts.items() <= caught.value.facts.items()
 
 
+@pytest.mark.parametrize("added", ["é", "\u20ac", "=", ";x", " x", "0", "Signature="])
+def test_a_signature_with_more_behind_it_is_another(signed, added):
+    request, now_s = signed
+    with pytest.raises(SignatureDoesNotMatch):
+        verify(changed(request, authorization=request.headers["authorization"] + added), now_s)
+
+
 def test_a_mismatch_tells_its_client_how_it_was_computed_and_nobody_else(signed):
     request, now_s = signed
     with pytest.raises(SignatureDoesNotMatch) as caught:
