@@ -277,13 +277,38 @@ def deliver(outcomes: Sequence[tuple[Completion[Any], Any, BaseException | None]
     _get_bridge().deliver(outcomes)
 
 
+class _Handover:
+    """The way of one outcome: to a hub that waits for it with all that it runs or, once that has given up, over the bridge."""
+
+    __slots__ = ("_claim", "_done")
+
+    def __init__(self) -> None:
+        self._claim = _native_thread.allocate_lock()  # whoever has it first, decides
+        self._done = _native_thread.allocate_lock()
+        self._done.acquire()
+
+    def wait(self, patience_s: float) -> bool:
+        """On the hub's thread: whether the outcome came in time; else the bridge will bring it."""
+        if self._done.acquire(True, patience_s):
+            return True
+        return not self._claim.acquire(False) and self._done.acquire()
+
+    def is_taken(self) -> bool:
+        """In the native thread, with the outcome: whether the hub waits, and now has it."""
+        if not self._claim.acquire(False):
+            return False
+        self._done.release()
+        return True
+
+
 class Job(Generic[T, R]):
     """One request in a :class:`Lane`'s batch: ``request`` in, ``result`` or ``error`` out."""
 
-    __slots__ = ("completion", "error", "request", "result")
+    __slots__ = ("completion", "error", "handover", "request", "result")
 
-    def __init__(self, request: T) -> None:
+    def __init__(self, request: T, handover: _Handover | None = None) -> None:
         self.request = request
+        self.handover = handover
         self.result: R | None = None
         self.error: BaseException | None = None
         self.completion: Completion[R] = Completion()
@@ -311,9 +336,20 @@ class Lane(Generic[T, R]):
         self._requests.put(job)
         return job.completion
 
-    def call(self, request: T) -> R:
-        """Queue a request and wait for its outcome."""
-        return self.submit(request).wait()
+    def call(self, request: T, *, patience_s: float = 0.0) -> R:
+        """Queue a request and wait for its outcome: for up to ``patience_s`` with the whole hub, then in this greenthread.
+
+        Where the outcome comes soon, that is the cheaper way: a native thread beside a busy hub gets the interpreter's lock
+        late, and each of its tries costs the hub a system call and a look at what it did before.
+        """
+        if not patience_s:
+            return self.submit(request).wait()
+        handover = _Handover()
+        job: Job[T, R] = Job(request, handover)
+        self._requests.put(job)
+        if handover.wait(patience_s):
+            job.completion._deliver(job.result, job.error)
+        return job.completion.wait()
 
     def stop(self) -> None:
         """Finish what is queued, then end the thread. Waits for it."""
@@ -330,8 +366,15 @@ class Lane(Generic[T, R]):
                 except BaseException as error:  # noqa: BLE001  the jobs' waiters get it; the lane itself must go on
                     for job in batch:
                         job.error = error
-                self._bridge.deliver([(job.completion, job.result, job.error) for job in batch])
+                outcomes = [
+                    (job.completion, job.result, job.error)
+                    for job in batch
+                    if job.handover is None or not job.handover.is_taken()
+                ]
+                if outcomes:
+                    self._bridge.deliver(outcomes)
                 batch.clear()
+                del outcomes
             if last:
                 self._bridge.deliver([(self._stopped, None, None)])
                 return

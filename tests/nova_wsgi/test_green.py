@@ -119,3 +119,52 @@ def test_a_long_computation_gives_others_their_turn_and_a_short_one_does_not_wai
     green.Turn(turn_s=0.0).pause()
     assert ran == ["other"]
     other.wait()
+
+
+# -- lanes -------------------------------------------------------------------------------------------------------------
+
+
+class Work:
+    """What a lane does in a test: it waits until it may go on, then answers or fails."""
+
+    def __init__(self):
+        self.may_go_on = green.original("_thread").allocate_lock()
+        self.lane = green.Lane("test", self.run)
+
+    def run(self, jobs):
+        for job in jobs:
+            with self.may_go_on:
+                if job.request is None:
+                    raise ValueError("nothing to do")
+                job.result = job.request * 2
+
+
+@pytest.fixture
+def work():
+    work = Work()
+    yield work
+    work.lane.stop()
+
+
+@pytest.mark.parametrize("patience_s", [0.0, 0.0001, 10.0])
+def test_a_lane_answers_and_fails_with_patience_and_without(work, patience_s):
+    for number in range(200):
+        assert work.lane.call(number, patience_s=patience_s) == 2 * number
+    with pytest.raises(ValueError, match="nothing to do"):
+        work.lane.call(None, patience_s=patience_s)
+    assert work.lane.call(1, patience_s=patience_s) == 2
+
+
+def test_the_hub_waits_no_longer_than_its_patience(work):
+    work.may_go_on.acquire()
+    green.spawn_after(0.01, work.may_go_on.release)  # which only a hub that goes on can do
+    assert work.lane.call(4, patience_s=0.001) == 8
+
+
+def test_with_patience_nobody_else_runs_meanwhile(work):
+    others = []
+    green.spawn(others.append, 1)
+    assert work.lane.call(4, patience_s=10.0) == 8
+    assert not others
+    green.sleep(0)
+    assert others
