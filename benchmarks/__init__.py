@@ -9,6 +9,7 @@
     loads       wrk, generator, curl, boto3 (client): each a process of its own
     fill        a bucket of any number of keys, made before the server starts
     stats       percentiles, medians, ratios; report and plot: tables, JSON, Markdown, PNG
+    instructions  what a request takes in instructions, counted by valgrind: two trees compared on a busy machine
     where       the store's stack sampled by CPU time (sampled), as shares of its layers and as a flame graph (flame)
 
 Law: a row measures all its subjects in every round, one after the other, so that what else the machine does meets them alike.

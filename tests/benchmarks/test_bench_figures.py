@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import flame, plot, report, where, workloads
+from benchmarks import flame, instructions, plot, report, where, workloads
 from benchmarks.generator import read_requests, write_requests
 from benchmarks.placement import load_cores
 from benchmarks.report import Result
@@ -152,3 +152,8 @@ def test_a_flame_graph_is_as_wide_as_its_stacks():
     assert boxes[0] == ("all", 0, 45, 0)
     assert ("nova_wsgi/http.py:serve", 0, 40, 2) in boxes
     assert ("eventlet/hubs/hub.py:run", 40, 5, 1) in boxes
+
+
+def test_callgrind_s_total_is_that_of_all_its_parts():
+    assert instructions.read_total("events: Ir\ntotals: 40\n\npart: 2\ntotals: 2\nnototals: 5\n") == 42
+    assert instructions.read_total("") == 0

@@ -11,9 +11,10 @@ from __future__ import annotations
 import contextlib
 import sqlite3
 
-from nova_objectstore.meta.sqlite.connection import Settings, connect_checkpointer
+from nova_objectstore.meta.sqlite.connection import CHECKPOINT_PAGES, Settings, connect_checkpointer
 from nova_wsgi import green
 
+PAGES_PER_CHANGE = 3  # of a small put half as many; but other processes write too
 CHANGES = 500  # rows: some 1,000 to 2,000 pages, a few milliseconds of work for the disk
 
 
@@ -24,8 +25,13 @@ class Checkpointer:
         self._settings = settings
         self._connection: sqlite3.Connection | None = None
         self._changes = 0
+        self._log_pages = 0  # when the last checkpoint began
         self._running: green.Completion[None] | None = None
         self._lane: green.Lane[None, None] = green.Lane("meta-checkpointer", self._run)
+
+    def is_due(self) -> bool:
+        """Whether the log may be so long, as far as is known here, that the next COMMIT makes SQLite checkpoint."""
+        return self._log_pages + self._changes * PAGES_PER_CHANGE >= CHECKPOINT_PAGES
 
     def note(self, changes: int) -> None:
         """So many rows were changed by a commit: begin a checkpoint if it is time. Never waits."""
@@ -49,7 +55,7 @@ class Checkpointer:
         try:
             if self._connection is None:
                 self._connection = connect_checkpointer(self._settings)
-            self._connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
+            _, self._log_pages, _ = self._connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
         except sqlite3.Error:
             self._disconnect()
 

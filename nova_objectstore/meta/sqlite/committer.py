@@ -82,6 +82,7 @@ class Committer:
         self._idle: green.Completion[None] | None = None
         self._stopping = False
         self._patience = Patience()
+        self._way = Way.THREAD  # of the last commit
         self._commit_s = 0.0  # how long the last COMMIT took
         self._alone = 0  # this many writes get a transaction of their own: one that they shared was undone
         self._connection: sqlite3.Connection | None = None
@@ -136,6 +137,8 @@ class Committer:
                 self._fail_queued(_translated(error), queued_before_s=time.monotonic())
             finally:
                 self._turnstile.leave()
+            if self._way is Way.HUB and self._queue:
+                green.sleep(0)  # the hub has stood still for one transaction, not for all of a queue
 
     def _enter(self) -> None:
         """Pass the turnstile. Writes that have waited too long meanwhile fail; the others go on waiting."""
@@ -190,12 +193,16 @@ class Committer:
     def _wait_for_commit(self) -> None:
         """Commit where the disk has earned it."""
         began_s = time.monotonic()
-        way = Way.THREAD if self._stopping else self._patience.choose(began_s)
-        if way is Way.HUB:
-            self._commit()
-        else:
-            self._lane.call(self._commit, patience_s=PATIENCE_S if way is Way.PATIENT else 0.0)
-        self._patience.note(way, began_s, self._commit_s)
+        is_long = self._stopping or self._checkpointer.is_due()  # SQLite may checkpoint in this COMMIT
+        way = self._way = Way.THREAD if is_long else self._patience.choose(began_s)
+        try:
+            if way is Way.HUB:
+                self._commit()
+            else:
+                self._lane.call(self._commit, patience_s=PATIENCE_S if way is Way.PATIENT else 0.0)
+        finally:
+            if not is_long:
+                self._patience.note(way, began_s, self._commit_s)
 
     # -- failing -------------------------------------------------------------------------------------------------------
 

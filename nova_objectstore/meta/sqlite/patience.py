@@ -11,9 +11,10 @@ by what it did last:
 
 Laws:
 
-- The hub stands still for a disk that is slow, or hangs, once for as long as that takes; then for ``PATIENCE_S``, and that
-  at most once in 20 ms, later in a second.
-- Each stall doubles how often the disk must be quick before it is trusted again.
+- A disk that becomes slow stops the hub a few times, for as long as a commit takes; then for ``PATIENCE_S``, and that at most
+  once in 20 ms, later in a second. Each loss of trust doubles how often the disk must be quick to be trusted again.
+- A disk that hangs while it is trusted stops its process until it goes on, signals and heartbeats too: who watches over the
+  process ends it (``worker_timeout_s``). One that hangs at any other time stops its writers alone.
 """
 
 from __future__ import annotations
@@ -21,13 +22,12 @@ from __future__ import annotations
 import enum
 
 PATIENCE_S = 0.001  # a commit within this time is a quick one; a hub that stands still so long is hardly felt
-STALL_S = 0.01  # one beyond this ends the trust
-IMPATIENCE_MIN_S, IMPATIENCE_MAX_S = (
-    0.02,
-    1.0,
-)  # how long the hub does not wait after it did so in vain; doubled each time
-TRUST_MIN, TRUST_MAX = 16, 4096  # quick commits in a row that earn the trust
-FORGIVEN_AFTER = 10_000  # commits without a stall, and the stalls before them are forgotten
+STALL_S = 0.01  # one beyond this ends the trust at once
+SLOW_COST, SLOW_MAX = 8, 32  # what takes between the two ends it when one in eight does so, and a few more than that
+IMPATIENCE_MIN_S = 0.02  # how long the hub does not wait after it did so in vain; doubled each time
+IMPATIENCE_MAX_S = 1.0
+TRUST_MIN, TRUST_MAX = 16, 4096  # quick commits that earn the trust; one that is not quick costs TRUST_MIN of them
+FORGIVEN_AFTER = 10_000  # quick commits without a loss of trust, and those before them are forgotten
 
 
 class Way(enum.Enum):
@@ -42,7 +42,8 @@ class Patience:
     """What a disk has earned. Times are ``time.monotonic()`` seconds."""
 
     def __init__(self) -> None:
-        self._quick = 0  # commits in a row that did not end the trust, or did not keep it from growing
+        self._quick = 0  # what quick commits have earned, one each, and others have lost
+        self._slow = 0  # grows with commits of the hub's that were not quick, and falls with those that were
         self._trusted_from = TRUST_MIN
         self._impatient_until_s = 0.0
         self._impatience_s = IMPATIENCE_MIN_S
@@ -61,17 +62,19 @@ class Patience:
             self._quick += 1
             self._impatience_s = IMPATIENCE_MIN_S
         else:
-            self._quick = 0
+            self._quick = max(0, self._quick - TRUST_MIN)
             if way is Way.PATIENT:
                 self._impatient_until_s = began_s + self._impatience_s
                 self._impatience_s = min(2 * self._impatience_s, IMPATIENCE_MAX_S)
 
     def _note_trusted(self, took_s: float) -> None:
-        if took_s > STALL_S:
-            self._quick = 0
-            self._trusted_from = min(2 * self._trusted_from, TRUST_MAX)
+        if took_s <= PATIENCE_S:
+            self._quick += 1
+            self._slow = max(0, self._slow - 1)
+            if self._quick >= FORGIVEN_AFTER:
+                self._quick = self._trusted_from = TRUST_MIN
             return
-        self._quick += 1
-        if self._quick >= FORGIVEN_AFTER:
-            self._trusted_from = TRUST_MIN
-            self._quick = TRUST_MIN
+        self._slow += SLOW_COST
+        if took_s > STALL_S or self._slow > SLOW_MAX:
+            self._quick = self._slow = 0
+            self._trusted_from = min(2 * self._trusted_from, TRUST_MAX)
