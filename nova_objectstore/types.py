@@ -53,6 +53,10 @@ class Versioning(enum.StrEnum):
     SUSPENDED = "Suspended"
 
 
+# PERF: Python 3.11 takes 0.15 us to look a member of an enum up in its class: what every request asks for has a name here.
+UNVERSIONED, VERSIONED, SUSPENDED = Versioning.OFF, Versioning.ENABLED, Versioning.SUSPENDED
+
+
 class Bucket(NamedTuple):
     """A bucket as every request needs it. ``revision`` grows with every change of the bucket or its documents."""
 
@@ -94,6 +98,14 @@ class ContentKind(enum.IntEnum):
     NOTHING = 3  # a delete marker
 
 
+INLINE, DATA, PARTS, MARKER = (
+    ContentKind.INLINE,
+    ContentKind.DATA,
+    ContentKind.PARTS,
+    ContentKind.NOTHING,
+)  # PERF: as above
+
+
 class Content(NamedTuple):
     """A version's (or a part's) bytes: exactly one of the three forms that ``kind`` names.
 
@@ -106,7 +118,7 @@ class Content(NamedTuple):
     inline: bytes | None = None
 
 
-NOTHING = Content(ContentKind.NOTHING)
+NOTHING = Content(MARKER)
 
 
 class Version(NamedTuple):
@@ -133,7 +145,7 @@ class Version(NamedTuple):
     @property
     def is_marker(self) -> bool:
         """Whether this is a delete marker."""
-        return self.content.kind is ContentKind.NOTHING
+        return self.content.kind is MARKER
 
 
 class NewVersion(NamedTuple):
@@ -335,16 +347,15 @@ class Principal:
     role_arn: str = ""  # of a role's session; of a federated user's, the ARN of who began it
     service: str = ""  # "logging.s3.amazonaws.com": this store's own, acting for a bucket's owner
     begun: SessionFacts | None = None  # of a session: None for who signs with a key of its own
+    is_root: bool = field(init=False, repr=False, compare=False)  # whether it is an account's root
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "is_root", self.arn.endswith(":root"))  # PERF: every request asks
 
     @property
     def is_anonymous(self) -> bool:
         """Whether the request was not signed."""
         return not self.account_id and not self.service
-
-    @property
-    def is_root(self) -> bool:
-        """Whether it is an account's root."""
-        return self.arn[-5:] == ":root"  # PERF: a method's call costs four times as much
 
 
 ANONYMOUS = Principal()

@@ -53,11 +53,12 @@ class Body:
     """A request without a body, and what all bodies share.
 
     Attributes: ``trailers``, lower-case names to values, filled once the end was read; ``received``, payload bytes
-    taken so far. All reading methods raise RequestError: ClientDisconnected when the body ends early, RequestTimeout
-    when the client stalls, BadRequest for bad chunks, BodyTooLarge, HeadersTooLarge for large trailers.
+    taken so far; ``ended``, whether the client's last byte of this body was taken from the connection. All reading
+    methods raise RequestError: ClientDisconnected when the body ends early, RequestTimeout when the client stalls,
+    BadRequest for bad chunks, BodyTooLarge, HeadersTooLarge for large trailers.
     """
 
-    __slots__ = ("_ahead", "_error", "_source", "expects_continue", "received", "trailers")
+    __slots__ = ("_ahead", "_error", "_source", "ended", "expects_continue", "received", "trailers")
 
     def __init__(self, source: Source | None = None, *, expects_continue: bool = False) -> None:
         self._source = source
@@ -66,11 +67,7 @@ class Body:
         self.expects_continue = expects_continue
         self.received = 0
         self.trailers: dict[str, str] = {}
-
-    @property
-    def ended(self) -> bool:
-        """Tell whether the client's last byte of this body was taken from the connection."""
-        return True
+        self.ended = True
 
     @property
     def broken(self) -> bool:
@@ -186,11 +183,7 @@ class SizedBody(Body):
     def __init__(self, source: Source, length: int, *, expects_continue: bool = False) -> None:
         super().__init__(source, expects_continue=expects_continue)
         self._left = length
-
-    @property
-    def ended(self) -> bool:
-        """Tell whether the client's last byte of this body was taken from the connection."""
-        return not self._left
+        self.ended = not length
 
     @property
     def length_left(self) -> int | None:
@@ -201,10 +194,11 @@ class SizedBody(Body):
         """Read ``size`` bytes, fewer only at the body's end; all that is left for -1 or None."""
         buffer, left = self._source.buffer, self._left
         if size != left or len(buffer) < left or self._ahead or self._error is not None:
-            return super().read(size)
+            return b"" if self.ended and not self._ahead else super().read(size)
         # PERF: the whole of a small body, which came with its head
         self._source.buffer = buffer[left:]
         self._left = 0
+        self.ended = True
         self.received += left
         self.expects_continue = False
         return buffer[:left]
@@ -235,13 +229,14 @@ class SizedBody(Body):
         if not count:
             raise ClientDisconnected(f"the body ended {self._left} bytes before its Content-Length")
         self._left -= count
+        self.ended = not self._left
         self.received += count
 
 
 class ChunkedBody(Body):
     """A body in chunks (RFC 9112 7.1), with its trailers."""
 
-    __slots__ = ("_buffer", "_chunk_left", "_ended", "_extensions_left", "_limits", "_lines", "_position", "_size_left")
+    __slots__ = ("_buffer", "_chunk_left", "_extensions_left", "_limits", "_lines", "_position", "_size_left")
 
     _source: Source
 
@@ -255,17 +250,12 @@ class ChunkedBody(Body):
         self._size_left = limits.body_max
         self._extensions_left = limits.chunk_extensions_max
         self._lines = 0  # of chunks, read so far
-        self._ended = False
-
-    @property
-    def ended(self) -> bool:
-        """Tell whether the last chunk and the trailers were taken from the connection."""
-        return self._ended
+        self.ended = False
 
     @property
     def length_left(self) -> int | None:
         """Zero after the end; before it nobody knows."""
-        return 0 if self._ended else None
+        return 0 if self.ended else None
 
     def _take_into(self, view: memoryview) -> int:
         size = min(len(view), self._chunk_left)
@@ -329,7 +319,7 @@ class ChunkedBody(Body):
             return True
         self._read_trailers()
         self._source.buffer = self._buffer[self._position :]
-        self._buffer, self._position, self._ended = b"", 0, True
+        self._buffer, self._position, self.ended = b"", 0, True
         return False
 
     def _parse_chunk_line(self, line: bytes | None) -> int:

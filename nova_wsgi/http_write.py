@@ -105,6 +105,7 @@ class ResponseWriter:
         "_length",
         "_request_body",
         "_tail",
+        "bodiless",
         "bytes_sent",
         "first_byte_at",
         "header_sent",
@@ -137,6 +138,7 @@ class ResponseWriter:
         self._chunked = False
         self._finished = False
         self.status = 0
+        self.bodiless = is_head  # no body may follow the header
         self.header_sent = False
         self.bytes_sent = 0
         self.first_byte_at = 0.0
@@ -145,11 +147,6 @@ class ResponseWriter:
     def started(self) -> bool:
         """Tell whether the application has called ``start_response``."""
         return self._fields is not None
-
-    @property
-    def bodiless(self) -> bool:
-        """Tell whether no body may follow the header."""
-        return self._is_head or self.status in BODILESS
 
     # -- WSGI -----------------------------------------------------------------------------------------------------
 
@@ -168,6 +165,7 @@ class ResponseWriter:
         elif self._fields is not None:
             raise AssertionError("start_response was called a second time without exc_info")
         self.status = _statuses.get(status) or _check_status(status)
+        self.bodiless = self._is_head or self.status in BODILESS
         self._given = 0
         self._length = None
         self._fields = self._render(status, [*headers, *self._added] if self._added else headers)

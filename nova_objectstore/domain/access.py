@@ -95,7 +95,8 @@ class Access:
         kept = self._kept.get(bucket.id)
         if kept is None or kept.bucket is not bucket:
             kept = self._keep(bucket)
-        return kept.rules, kept.is_plain and principal.account_id == bucket.owner_id and principal.is_root
+        _, rules, is_plain = kept
+        return rules, is_plain and principal.account_id == bucket.owner_id and principal.is_root
 
     def rules(self, bucket: Bucket) -> BucketRules:
         """A bucket's rules. Law: ``bucket`` was found in this request; what it equals has had no change since."""

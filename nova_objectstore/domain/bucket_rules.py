@@ -43,6 +43,9 @@ class Ownership(enum.StrEnum):
     WRITER = "ObjectWriter"  # whoever writes; also where nothing is configured
 
 
+_ENFORCED = Ownership.ENFORCED  # PERF: Python 3.11 takes 0.15 us to look a member of an enum up in its class
+
+
 class PublicAccessBlock(NamedTuple):
     """The four settings (AWS: PutPublicAccessBlock)."""
 
@@ -88,7 +91,7 @@ class BucketRules(NamedTuple):
     @property
     def enforced(self) -> bool:
         """Whether ACLs are off, and the bucket's owner owns everything."""
-        return self.ownership is Ownership.ENFORCED
+        return self.ownership is _ENFORCED
 
     @property
     def takes_private(self) -> bool:
@@ -112,7 +115,9 @@ class BucketRules(NamedTuple):
 
     def object_owner(self, bucket: Bucket, writer: Principal, canned: str) -> str:
         """The account that owns what ``writer`` writes; ``canned`` is the name of the ACL that it asks for, if any."""
-        if self.enforced or (self.ownership is Ownership.PREFERRED and canned == BUCKET_OWNER_FULL_CONTROL):
+        if self.ownership is _ENFORCED or (
+            self.ownership is Ownership.PREFERRED and canned == BUCKET_OWNER_FULL_CONTROL
+        ):
             return bucket.owner_id
         return writer.account_id
 

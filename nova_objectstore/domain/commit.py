@@ -7,7 +7,7 @@ from typing import TypeVar
 
 from nova_objectstore.data.engine import DataEngine
 from nova_objectstore.errors import EngineError, StoreError
-from nova_objectstore.types import Content, ContentKind
+from nova_objectstore.types import DATA, INLINE, Content
 from nova_wsgi import green
 
 T = TypeVar("T")
@@ -28,28 +28,28 @@ class Commits:
         try:
             result = verb()
         except EngineError:
-            if content.kind is ContentKind.DATA:
+            if content.kind is DATA:
                 self._data.doubt([content.ref])
             raise
         except StoreError:
             self.discard(content)
             raise
-        if content.kind is ContentKind.DATA:
+        if content.kind is DATA:
             self._data.settle([content.ref])
         return result
 
     def discard(self, content: Content) -> None:
         """Delete data that no version will ever name."""
-        if content.kind is ContentKind.DATA:
+        if content.kind is DATA:
             green.run_native(self._data.delete, content.ref)
             self._data.settle([content.ref])
 
     def share(self, content: Content) -> Content | None:
         """A second content with the same bytes, without moving them; None where it must be read and written."""
-        if content.kind is ContentKind.INLINE and content.inline is not None:
+        if content.kind is INLINE and content.inline is not None:
             return content
-        if content.kind is ContentKind.DATA:
+        if content.kind is DATA:
             ref = green.run_native(self._data.copy, content.ref)
             if ref is not None:
-                return Content(ContentKind.DATA, ref)
+                return Content(DATA, ref)
         return None

@@ -32,7 +32,7 @@ from nova_objectstore.domain.intact import check_body
 from nova_objectstore.errors import DataCorrupt, DataMissing
 from nova_objectstore.limits import STREAM_BUFFER, KiB, MiB
 from nova_objectstore.meta.engine import MetadataEngine
-from nova_objectstore.types import Content, ContentKind, Version
+from nova_objectstore.types import INLINE, PARTS, Content, Version
 from nova_wsgi import green
 from nova_wsgi.response import FileBody, FileSegment
 
@@ -175,7 +175,7 @@ class Egress:
         size = last - first + 1
         if size <= 0:
             return deque()
-        if version.content.kind is ContentKind.PARTS:
+        if version.content.kind is PARTS:
             runs = self._find_part_runs(version, first, last, key)
         else:
             content = self._content(version)
@@ -201,7 +201,7 @@ class Egress:
     def _content(self, version: Version) -> Content:
         """The version's content, with its bytes where they lie in the metadata."""
         content = version.content
-        if content.kind is ContentKind.INLINE and content.inline is None:
+        if content.kind is INLINE and content.inline is None:
             again = self._meta.get_version(version.bucket_id, version.key, version.version_id, inline=True)
             if again.sequence != version.sequence:
                 raise DataMissing(key=version.key, version_id=version.version_id)
@@ -212,7 +212,7 @@ class Egress:
 
     def _open(self, run: _Run) -> DataReader | None:
         """The run's data; None when its bytes are at hand."""
-        if run.content.kind is ContentKind.INLINE:
+        if run.content.kind is INLINE:
             return None
         reader = self._data.open(run.content.ref)
         if run.offset + run.size > reader.size or (run.key and reader.size != stored_size(run.total)):

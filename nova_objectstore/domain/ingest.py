@@ -22,7 +22,7 @@ from nova_objectstore.data.engine import DataEngine, DataWriter
 from nova_objectstore.domain.bodies import Hasher
 from nova_objectstore.errors import EntityTooLarge, IncompleteBody, StoreError
 from nova_objectstore.limits import INLINE_SIZE_MAX, PUT_SIZE_MAX, STREAM_BUFFER, KiB
-from nova_objectstore.types import Content, ContentKind, new_tuple
+from nova_objectstore.types import DATA, INLINE, Content, new_tuple
 from nova_wsgi import green
 
 _native_thread = green.original("_thread")
@@ -117,7 +117,7 @@ class Ingest:
         intake.check(verify)
         if intake.total <= place.inline_size_max:
             body = b"".join(pieces) if key is None else self._seal(key, intake.total, pieces)
-            content = new_tuple(Content, (ContentKind.INLINE, "", body))
+            content = new_tuple(Content, (INLINE, "", body))
             return new_tuple(Stored, (content, intake.total))
         with _Upload(place.data, (), intake.total, key) as upload:
             return Stored(upload.finish(pieces), intake.total)
@@ -222,7 +222,7 @@ class _Upload:
     def finish(self, pieces: Pieces) -> Content:
         """Write the last pieces and make all durable. Raises StorageFull, StorageFailed."""
         green.run_native(self._commit, pieces)
-        return Content(ContentKind.DATA, self._ref)
+        return Content(DATA, self._ref)
 
     # -- in native threads -----------------------------------------------------------------------------------------
 

@@ -138,30 +138,35 @@ class Objects(Writing):
 
     def _store(self, body: IncomingBody, protection: Protection | None, place: StorageClass) -> _Written:
         key = None if protection is None else protection.key
-        stored = self._ingest.store(
+        content, size = self._ingest.store(
             body, size=body.size, hashers=body.hashers, verify=body.finish, key=key, place=place
         )
-        digests = body.digests()
+        etag, checksum = body.digests()
         if protection is None:
-            return new_tuple(_Written, (stored.content, stored.size, digests.etag, digests.checksum, {}))
-        return _Written(stored.content, stored.size, protection.etag(digests.etag), digests.checksum, protection.extra)
+            return new_tuple(_Written, (content, size, etag, checksum, {}))
+        return _Written(content, size, protection.etag(etag), checksum, protection.extra)
 
     def _new_version(self, spec: ObjectSpec, written: _Written) -> NewVersion:
+        # PERF: a tuple taken apart at once; a field by its name takes 0.03 us
+        key, owner_id, headers, storage_class, tags, lock, extra, _ = spec
+        content, size, etag, checksum, more = written
+        if more:
+            extra = {**extra, **more}
         return new_tuple(
             NewVersion,
             (
-                spec.key,
-                written.size,
-                written.etag,
+                key,
+                size,
+                etag,
                 self._now_us(),
-                spec.owner_id,
-                written.content,
-                spec.headers,
-                spec.storage_class,
-                written.checksum,
-                spec.tags,
-                spec.lock,
-                {**spec.extra, **written.extra} if written.extra else spec.extra,
+                owner_id,
+                content,
+                headers,
+                storage_class,
+                checksum,
+                tags,
+                lock,
+                extra,
             ),
         )
 

@@ -35,7 +35,7 @@ from nova_objectstore.s3.errors import ErrorRow, error_headers, find_row, tell_e
 from nova_objectstore.s3.form import open_form
 from nova_objectstore.s3.large_documents import in_turn
 from nova_objectstore.s3.locate import Locator
-from nova_objectstore.s3.operation import BodyForm, Bound, BoundHandler, OperationTable, Scope
+from nova_objectstore.s3.operation import FORM, NONE, SERVICE, XML, Bound, BoundHandler, OperationTable
 from nova_objectstore.s3.policy_context import Sources
 from nova_objectstore.s3.render import render_error
 from nova_objectstore.s3.request import S3Request
@@ -136,10 +136,11 @@ class S3App:
         if self._customer_keys_need_tls and req.environ["wsgi.url_scheme"] != "https":
             refuse_customer_keys_in_the_open(req.headers)
         do = self._do
-        if bound.operation.body is BodyForm.XML:
+        form = bound.operation.body
+        if form is XML:
             req.body = req.body or read_document(req)  # a policy may have asked for it
             do = self._do_in_turn
-        elif bound.operation.body is BodyForm.NONE:
+        elif form is NONE:
             skip_body(req)
         answer = _as_answer(do(req, bound, bound.handler), bound.operation.status)
         if req.rules.requester_pays and req.principal.account_id != req.bucket.owner_id:
@@ -173,7 +174,7 @@ class S3App:
 
     def _identify(self, req: S3Request, bound: Bound) -> Principal:
         """Who asks: it stands in the request's head, or in a form's fields, which then say the rest too."""
-        if bound.operation.body is not BodyForm.FORM:
+        if bound.operation.body is not FORM:
             return self._authenticator.authenticate(req)
         req.form = open_form(req)
         req.key = req.form.key
@@ -182,7 +183,7 @@ class S3App:
         return principal
 
     def _open_bucket(self, req: S3Request, bound: Bound) -> None:
-        if req.scope is Scope.SERVICE or bound.operation.name == "CreateBucket":
+        if req.scope is SERVICE or bound.operation.name == "CreateBucket":
             return
         req.bucket = self._buckets.find(req.bucket_name, epoch=req.epoch)
         expected = req.headers.get("x-amz-expected-bucket-owner")

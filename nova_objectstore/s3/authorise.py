@@ -24,7 +24,7 @@ from nova_objectstore.errors import AccessDenied
 from nova_objectstore.s3.acls import ACL_HEADERS, CANNED_HEADER, AclReader, Owners, is_full_control_of
 from nova_objectstore.s3.faults import AccessControlListNotSupported
 from nova_objectstore.s3.lock_headers import LEGAL_HOLD, MODE, RETAIN_UNTIL
-from nova_objectstore.s3.operation import Operation, Scope
+from nova_objectstore.s3.operation import SERVICE, Operation
 from nova_objectstore.s3.policy_context import CREATING, RequestContext, Sources
 from nova_objectstore.s3.request import S3Request
 from nova_objectstore.types import Bucket, new_tuple
@@ -59,7 +59,7 @@ class Authoriser:
 
         Also what ACL headers raise: they are read here, once the request is known to be allowed.
         """
-        if operation.scope is Scope.SERVICE or operation.name == "CreateBucket":
+        if operation.scope is SERVICE or operation.name == "CreateBucket":
             self._authorise_account(req, operation)
             return
         rules, is_unrestricted = self._access.look(req.principal, req.bucket)

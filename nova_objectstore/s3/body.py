@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from nova_objectstore.checksums import CRC64NVME
-from nova_objectstore.domain.bodies import Digests
 from nova_objectstore.errors import (
     EntityTooLarge,
     IncompleteBody,
@@ -15,11 +14,10 @@ from nova_objectstore.errors import (
     MissingContentLength,
 )
 from nova_objectstore.limits import PUT_SIZE_MAX, STREAM_BUFFER, XML_BODY_MAX
-from nova_objectstore.s3.auth import PayloadForm
 from nova_objectstore.s3.auth.chunked import ChunkedReader, is_chunked, open_chunked
+from nova_objectstore.s3.auth.request import HASH
 from nova_objectstore.s3.checksums import BodyCheck, Hasher, announced_trailers, read_claim, read_content_md5
 from nova_objectstore.s3.request import S3Request
-from nova_objectstore.types import new_tuple
 
 
 class Input(Protocol):
@@ -33,13 +31,14 @@ class Input(Protocol):
 class RequestBody:
     """A streamed body, decoded: the domain reads it, updates ``hashers``, and asks ``finish`` for the verdict."""
 
-    __slots__ = ("_check", "_chunked", "hashers", "read", "size")
+    __slots__ = ("_check", "_chunked", "digests", "hashers", "read", "size")
 
     def __init__(self, source: Input, size: int | None, check: BodyCheck) -> None:
         self._check = check
         self._chunked = source if isinstance(source, ChunkedReader) else None
         self.hashers: Sequence[Hasher] = check.hashers
         self.read = source.read
+        self.digests = check.digests
         self.size = size
 
     def finish(self) -> None:
@@ -47,34 +46,31 @@ class RequestBody:
         trailers = self._chunked.finish() if self._chunked is not None else None
         self._check.verify(trailers)
 
-    def digests(self) -> Digests:
-        """The ETag and the checksum to store."""
-        return new_tuple(Digests, (self._check.etag, self._check.checksum))
-
 
 def open_body(req: S3Request, *, algorithm: str = CRC64NVME, size_max: int = PUT_SIZE_MAX) -> RequestBody:
     """The body of an object or part. ``algorithm``: the checksum to keep when the client claims none.
 
     Raises EntityTooLarge, InvalidDigest, InvalidRequest, MissingContentLength (S3: an object is never empty unsaid).
     """
-    if req.content_length is None and "transfer-encoding" not in req.headers:
+    if "content-length" not in req.headers and "transfer-encoding" not in req.headers:
         raise MissingContentLength
     return _open(req, algorithm, size_max=size_max, claimed=True)
 
 
 def _open(req: S3Request, algorithm: str, *, size_max: int, claimed: bool) -> RequestBody:
     headers = req.headers
-    payload = req.auth.payload if req.auth is not None else None
+    auth = req.auth
+    payload = None if auth is None else auth.payload
     check = BodyCheck(
         content_md5=read_content_md5(headers),
         claim=read_claim(headers) if claimed else None,
-        payload_hash=req.auth.payload_hash if payload is PayloadForm.HASH else None,
+        payload_hash=auth.payload_hash if payload is HASH else None,
         algorithm=algorithm,
     )
     source: Input = req.environ["wsgi.input"]
     size = req.content_length
     if is_chunked(headers, payload):
-        source = open_chunked(source, headers, signed=req.auth, trailer_names=announced_trailers(headers))
+        source = open_chunked(source, headers, signed=auth, trailer_names=announced_trailers(headers))
         size = source.size
     if size is not None and size > size_max:
         raise EntityTooLarge(proposed_size=size, max_size_allowed=size_max)
@@ -108,7 +104,9 @@ def read_document(req: S3Request, *, size_max: int = XML_BODY_MAX, claimed: bool
 
 def skip_body(req: S3Request) -> None:
     """A body where the operation takes none: small ones are verified and dropped. Raises InvalidRequest for larger ones."""
-    if not req.content_length and "transfer-encoding" not in req.headers:
+    headers = req.headers
+    length = headers.get("content-length")
+    if (length is None or not int(length)) and "transfer-encoding" not in headers:
         return
     try:
         read_document(req, size_max=STREAM_BUFFER)

@@ -26,6 +26,7 @@ from nova_objectstore.checksums import (
     new_digest,
     parse_base64,
 )
+from nova_objectstore.domain.bodies import Digests
 from nova_objectstore.errors import (
     BadDigest,
     InvalidDigest,
@@ -176,7 +177,7 @@ class Hasher(Protocol):
 class BodyCheck:
     """The digests of one body: those that are claimed, and those that are kept.
 
-    ``hashers`` are to be updated with every byte, in order; then ``verify``; then ``etag`` and ``checksum`` hold. With
+    ``hashers`` are to be updated with every byte, in order; then ``verify``; then ``digests`` hold. With
     ``algorithm`` (``""`` for none) a checksum is computed even when nothing is claimed; a claim decides before it.
     ``payload_hash`` is a signed x-amz-content-sha256 in hex, None where the body was not signed as a whole.
     """
@@ -230,17 +231,12 @@ class BodyCheck:
         if self._claim is not None and self._digest is not None:
             _check_claim(self._claim, self._digest, trailers or {})
 
-    @property
-    def etag(self) -> str:
-        """The MD5 in hex: the ETag of an object written in one piece."""
-        return self._md5.hexdigest()
-
-    @property
-    def checksum(self) -> Checksum | None:
-        """The checksum to store; of one piece it is always that of the full object."""
-        if self._digest is None:
-            return None
-        return new_tuple(Checksum, (self._algorithm, FULL_OBJECT, self._digest.base64()))
+    def digests(self) -> Digests:
+        """The ETag of an object written in one piece, the MD5 in hex, and the checksum to store, that of the full object."""
+        checksum = None
+        if self._digest is not None:
+            checksum = new_tuple(Checksum, (self._algorithm, FULL_OBJECT, self._digest.base64()))
+        return new_tuple(Digests, (self._md5.hexdigest(), checksum))
 
 
 def _base64(value: bytes) -> str:

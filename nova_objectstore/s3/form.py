@@ -15,7 +15,6 @@ from collections.abc import Mapping, Sequence
 from urllib.parse import quote_plus
 
 from nova_objectstore.checksums import CRC64NVME
-from nova_objectstore.domain.bodies import Digests
 from nova_objectstore.errors import EntityTooLarge, InvalidArgument, MissingContentLength
 from nova_objectstore.limits import OBJECT_TAGS_MAX
 from nova_objectstore.s3.address import check_key
@@ -91,7 +90,7 @@ class PostForm:
 class FormFile:
     """A form's file as the domain takes bodies in; its length is told by its end alone."""
 
-    __slots__ = ("_check", "_policy", "_reader", "_total", "hashers", "size")
+    __slots__ = ("_check", "_policy", "_reader", "_total", "digests", "hashers", "size")
 
     def __init__(self, reader: FormReader, check: BodyCheck, policy: PostPolicy | None) -> None:
         self._reader = reader
@@ -99,6 +98,7 @@ class FormFile:
         self._policy = policy
         self._total = 0
         self.hashers: Sequence[Hasher] = check.hashers
+        self.digests = check.digests
         self.size: int | None = None
 
     def read(self, size: int, /) -> bytes:
@@ -115,10 +115,6 @@ class FormFile:
         if self._policy is not None:
             self._policy.check_size(self._total)
         self._check.verify()
-
-    def digests(self) -> Digests:
-        """The ETag and the checksum to store."""
-        return Digests(self._check.etag, self._check.checksum)
 
 
 # -- reading a form ------------------------------------------------------------------------------------------------------

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from nova_objectstore.s3.address import AddressParser
-from nova_objectstore.s3.operation import Scope
+from nova_objectstore.s3.operation import BUCKET, OBJECT, SERVICE
 from nova_objectstore.s3.request import S3Request, parse_query
 
 
@@ -24,7 +24,7 @@ class Locator:
         address = self._addresses.parse(req.headers.get("host", ""), req.raw_path)
         req.bucket_name, req.key, req.is_virtual = address
         if not req.bucket_name:
-            req.scope = Scope.SERVICE
+            req.scope = SERVICE
         else:
-            req.scope = Scope.OBJECT if req.key else Scope.BUCKET
+            req.scope = OBJECT if req.key else BUCKET
         req.query = parse_query(req.query_string)

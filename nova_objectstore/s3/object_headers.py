@@ -19,7 +19,7 @@ from nova_objectstore.s3.lock_headers import lock_headers, read_lock, require_di
 from nova_objectstore.s3.request import S3Request
 from nova_objectstore.s3.tags import parse_tagging_header
 from nova_objectstore.s3.usual_headers import USUAL_HEADERS
-from nova_objectstore.types import NO_LOCK, Checksum, Lock, Version, Versioning, new_tuple
+from nova_objectstore.types import NO_LOCK, UNVERSIONED, Checksum, Lock, Version, new_tuple
 
 METADATA_PREFIX = "x-amz-meta-"
 DEFAULT_CONTENT_TYPE = "binary/octet-stream"
@@ -54,10 +54,9 @@ def read_spec(req: S3Request) -> ObjectSpec:
     headers = req.headers
     if _PLAIN.issuperset(headers):  # PERF: nothing is said of the object but its type
         stored = {"Content-Type": headers.get("content-type", DEFAULT_CONTENT_TYPE)}
-        written_as = req.written_as
-        return new_tuple(
-            ObjectSpec, (req.key, written_as.owner_id, stored, STANDARD, {}, NO_LOCK, written_as.extra, None)
-        )
+        owner_id, acl = req.written_as
+        extra = {} if acl is None else req.written_as.extra
+        return new_tuple(ObjectSpec, (req.key, owner_id, stored, STANDARD, {}, NO_LOCK, extra, None))
     lock = read_lock(req.headers)
     if req.operation is not None and req.operation.name == "PutObject":
         require_digest(req.headers, lock)
@@ -109,25 +108,26 @@ def without_aws_chunked(encoding: str) -> str:
 
 def answer_headers(req: S3Request, version: Version) -> Headers:
     """The headers of a GET or HEAD, without those of the range."""
+    # PERF: a tuple taken apart at once; a field by its name takes 0.03 us
+    _, _, _, _, _, _, etag, modified_us, _, storage_class, stored, _, _, _, tags, lock, extra = version
     headers: Headers = [
-        ("ETag", f'"{version.etag}"'),
-        ("Last-Modified", http_date(version.modified_us)),
+        ("ETag", f'"{etag}"'),
+        ("Last-Modified", http_date(modified_us)),
         ("Accept-Ranges", "bytes"),
     ]
-    stored = version.headers
     if req.query:
         stored = _overridden(req, stored)
     headers.extend(stored.items())
-    if version.storage_class != STANDARD:
-        headers.append(("x-amz-storage-class", version.storage_class))
-    if version.lock is not NO_LOCK:
-        headers.extend(lock_headers(_shown_lock(req, version.lock)))
-    if version.extra:
-        headers.extend(encryption_headers(version.extra, req.headers))
+    if storage_class != STANDARD:
+        headers.append(("x-amz-storage-class", storage_class))
+    if lock is not NO_LOCK:
+        headers.extend(lock_headers(_shown_lock(req, lock)))
+    if extra:
+        headers.extend(encryption_headers(extra, req.headers))
     if req.rules.lifecycle is not None:
         headers.extend(expiration_headers(req.rules.lifecycle, version))
-    if version.tags and req.may("s3:GetObjectVersionTagging" if "versionId" in req.query else "s3:GetObjectTagging"):
-        headers.append(("x-amz-tagging-count", str(len(version.tags))))
+    if tags and req.may("s3:GetObjectVersionTagging" if "versionId" in req.query else "s3:GetObjectTagging"):
+        headers.append(("x-amz-tagging-count", str(len(tags))))
     return headers
 
 
@@ -172,7 +172,7 @@ def checksum_headers(checksum: Checksum | None) -> Headers:
 
 def shown_version(req: S3Request, version: Version) -> Headers:
     """``x-amz-version-id`` where the request's bucket has ever been versioned."""
-    return version_headers(version, shown=req.bucket.versioning is not Versioning.OFF)
+    return version_headers(version, shown=req.bucket.versioning is not UNVERSIONED)
 
 
 def version_headers(version: Version, *, shown: bool) -> Headers:

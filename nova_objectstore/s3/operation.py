@@ -31,6 +31,10 @@ class Scope(
     OBJECT = "/{bucket}/{key}"
 
 
+# PERF: Python 3.11 takes 0.15 us to look a member of an enum up in its class
+SERVICE, BUCKET, OBJECT = Scope.SERVICE, Scope.BUCKET, Scope.OBJECT
+
+
 class BodyForm(enum.Enum):
     """What becomes of a request's body."""
 

@@ -9,7 +9,7 @@ from urllib.parse import unquote
 
 from nova_objectstore.domain.bucket_rules import NO_RULES, BucketRules
 from nova_objectstore.errors import InvalidArgument, InvalidRequest
-from nova_objectstore.s3.operation import Operation, Scope
+from nova_objectstore.s3.operation import SERVICE, Operation, Scope
 from nova_objectstore.types import ANONYMOUS, Bucket, Principal, Version
 
 if TYPE_CHECKING:
@@ -83,7 +83,7 @@ class S3Request:
         # name with an underscore, as ``x-amz-meta-my_key``, cannot be told from one with a hyphen.
         self.headers: dict[str, str] = environ["nova.headers"]
         self.query: Mapping[str, str] = _NO_QUERY
-        self.scope = Scope.SERVICE
+        self.scope: Scope = SERVICE
         self.bucket_name = ""
         self.key = ""
         self.is_virtual = False  # the bucket is named by the host

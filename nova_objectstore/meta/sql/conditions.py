@@ -6,20 +6,20 @@ AWS: "How to prevent object overwrites with conditional writes", "Conditional de
 from __future__ import annotations
 
 from nova_objectstore.errors import NoSuchKey, PreconditionFailed
-from nova_objectstore.meta.sql.rows import VersionRow
-from nova_objectstore.types import UNCONDITIONAL, WriteCondition
+from nova_objectstore.meta.sql.rows import AnyRow
+from nova_objectstore.types import MARKER, UNCONDITIONAL, WriteCondition
 
 _SECOND_US = 1_000_000
 
 
-def check_condition(condition: WriteCondition, key: str, found: VersionRow | None) -> None:
+def check_condition(condition: WriteCondition, key: str, found: AnyRow | None) -> None:
     """Raise unless ``condition`` holds for the version that is ``found`` under ``key``; a delete marker is none.
 
     Raises PreconditionFailed, or NoSuchKey when If-Match meets no object.
     """
     if condition is UNCONDITIONAL or condition == UNCONDITIONAL:
         return
-    if found is None or found.is_marker:
+    if found is None or found.kind == MARKER:
         if condition.if_match is not None:
             raise NoSuchKey(key=key)
         return
@@ -28,7 +28,7 @@ def check_condition(condition: WriteCondition, key: str, found: VersionRow | Non
         raise PreconditionFailed(condition=failed)
 
 
-def check_delete_condition(condition: WriteCondition, newest: VersionRow | None) -> None:
+def check_delete_condition(condition: WriteCondition, newest: AnyRow | None) -> None:
     """Raise PreconditionFailed unless ``condition`` holds for what a DELETE is about: a version, or a delete marker.
 
     Where there is nothing, none is asked: deleting it succeeds (AWS: DeleteObject, "if the object doesn't exist, the
@@ -41,7 +41,7 @@ def check_delete_condition(condition: WriteCondition, newest: VersionRow | None)
         raise PreconditionFailed(condition=failed)
 
 
-def _failed_header(condition: WriteCondition, found: VersionRow) -> str | None:
+def _failed_header(condition: WriteCondition, found: AnyRow) -> str | None:
     if condition.if_none_match or condition.if_none_match_etag == found.etag:
         return "If-None-Match"
     if condition.if_match not in (None, "*", found.etag):

@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from nova_objectstore.meta.sql.restored import erase_restore
-from nova_objectstore.meta.sql.rows import VersionRow
+from nova_objectstore.meta.sql.rows import AnyRow
 from nova_objectstore.meta.sql.statements import uploads as parts_q
 from nova_objectstore.meta.sql.statements.garbage import insert_garbage
 from nova_objectstore.meta.sql.statements.versions import delete_blob, insert_blob, replace_blob
 from nova_objectstore.meta.sql.transaction import Transaction
-from nova_objectstore.types import Content, ContentKind, new_tuple
+from nova_objectstore.types import DATA, INLINE, MARKER, PARTS, Content, new_tuple
 
 
 class Place(NamedTuple):
@@ -21,38 +21,40 @@ class Place(NamedTuple):
     content_id: int | None
 
 
-NOWHERE = Place(int(ContentKind.NOTHING), None, None)
+_INLINE, _DATA = int(INLINE), int(DATA)
+NOWHERE = Place(int(MARKER), None, None)
 
 
 def store_content(tx: Transaction, content: Content) -> Place:
     """Write small bytes into the database; of others only the name."""
-    if content.kind is ContentKind.INLINE:
+    if content.kind is INLINE:
         assert content.inline is not None, "inline content comes with its bytes"
-        return Place(int(content.kind), None, tx.insert(insert_blob, content.inline))
-    assert content.kind is ContentKind.DATA, content.kind
+        return Place(_INLINE, None, tx.insert(insert_blob, content.inline))
+    assert content.kind is DATA, content.kind
     assert content.ref, "data comes with its name"
-    return Place(int(content.kind), content.ref, None)
+    return Place(_DATA, content.ref, None)
 
 
-def takes_place_of(content: Content, found: VersionRow) -> bool:
+def takes_place_of(content: Content, found: AnyRow) -> bool:
     """Whether new bytes can lie where those of a version lie that goes: both are small."""
-    return content.kind is ContentKind.INLINE and found.kind == ContentKind.INLINE and found.storage_class is None
+    return content.kind is INLINE and found.kind == INLINE and found.storage_class is None
 
 
-def replace_content(tx: Transaction, content: Content, found: VersionRow) -> Place:
+def replace_content(tx: Transaction, content: Content, found: AnyRow) -> Place:
     """Small bytes in the place of small bytes: one statement instead of two."""
-    tx.run(replace_blob, found.content_id, content.inline)
-    return new_tuple(Place, (int(content.kind), None, found.content_id))
+    content_id = found.content_id
+    tx.run(replace_blob, content_id, content.inline)
+    return new_tuple(Place, (_INLINE, None, content_id))
 
 
-def erase_content(tx: Transaction, found: VersionRow, now_us: int) -> None:
+def erase_content(tx: Transaction, found: AnyRow, now_us: int) -> None:
     """The version goes: its small bytes at once, its data into the queue, and its restored copy with it."""
     erase_restore(tx, found, now_us)
-    if found.kind == ContentKind.INLINE:
+    if found.kind == INLINE:
         tx.run(delete_blob, found.content_id)
-    elif found.kind == ContentKind.DATA:
+    elif found.kind == DATA:
         tx.run(insert_garbage, found.ref, now_us)
-    elif found.kind == ContentKind.PARTS:
+    elif found.kind == PARTS:
         erase_parts(tx, found.content_id, now_us)
 
 

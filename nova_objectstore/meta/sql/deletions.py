@@ -23,7 +23,7 @@ from nova_objectstore.meta.sql.versions import (
     make_room,
     open_slot,
 )
-from nova_objectstore.types import UNCONDITIONAL, Bucket, Deleted, Versioning, WriteCondition
+from nova_objectstore.types import UNCONDITIONAL, UNVERSIONED, Bucket, Deleted, WriteCondition
 
 
 def delete_object(
@@ -61,7 +61,7 @@ def delete_key(
     make_room(tx, slot, now_us)
     if slot.current is not None:
         tx.run(q.delete_current, bucket_id, key)
-    if state.versioning is Versioning.OFF:
+    if state.versioning is UNVERSIONED:
         return Deleted(None, is_marker=False)
     insert_marker(tx, slot, owner_id=owner_id, now_us=now_us)
     return Deleted(slot.version_id, is_marker=True)

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from nova_objectstore.errors import ObjectLocked
-from nova_objectstore.meta.sql.rows import VersionRow
+from nova_objectstore.meta.sql.rows import AnyRow, VersionRow, decode_lock
 from nova_objectstore.types import Lock
 
 GOVERNANCE = "GOVERNANCE"
 COMPLIANCE = "COMPLIANCE"
 
 
-def check_removable(found: VersionRow, *, now_us: int, bypass_governance: bool = False) -> None:
+def check_removable(found: AnyRow, *, now_us: int, bypass_governance: bool = False) -> None:
     """Raise ObjectLocked unless the version may be removed for good."""
     if found.lock_mode is None:
         return
-    lock = found.lock
+    lock = decode_lock(found.lock_mode, found.retain_until_us, found.legal_hold)
     if lock.legal_hold or _in_force(lock, now_us, bypass_governance):
         raise ObjectLocked(key=found.key, version_id=found.version_id)
 

@@ -5,7 +5,7 @@ Only what is not of class STANDARD can have one, so that the others never pay a 
 
 from __future__ import annotations
 
-from nova_objectstore.meta.sql.rows import VersionRow
+from nova_objectstore.meta.sql.rows import AnyRow, VersionRow
 from nova_objectstore.meta.sql.statements import storage as q
 from nova_objectstore.meta.sql.statements import uploads as parts_q
 from nova_objectstore.meta.sql.statements.garbage import insert_garbage
@@ -13,7 +13,7 @@ from nova_objectstore.meta.sql.transaction import Transaction
 from nova_objectstore.types import ContentKind
 
 
-def erase_restore(tx: Transaction, version: VersionRow, now_us: int) -> None:
+def erase_restore(tx: Transaction, version: AnyRow, now_us: int) -> None:
     """The version goes, or has another class: its copy is garbage."""
     if version.storage_class is None:
         return

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from nova_objectstore.limits import MiB
 from nova_objectstore.meta.sqlite.wal_index import WalIndex
-from nova_objectstore.types import ContentKind, Version
+from nova_objectstore.types import INLINE, Version
 
 VERSIONS_MAX = 1024
 INLINE_BYTES_MAX = 2 * MiB  # of small objects' bytes
@@ -45,7 +45,7 @@ class VersionCache:
             self._forget()
         self._inline_bytes += size
         self._versions[version.bucket_id, version.key, inline] = version
-        if inline and version.content.kind is not ContentKind.INLINE:
+        if inline and version.content.kind is not INLINE:
             self._versions[version.bucket_id, version.key, False] = version
 
     def _forget(self) -> None:

@@ -31,7 +31,7 @@ from nova_objectstore.errors import (
 )
 from nova_objectstore.limits import CHUNK_HEADER_BYTES_MAX, CHUNK_SIZE_MIN, TRAILER_BYTES_MAX, KiB
 from nova_objectstore.s3.auth.canonical import EMPTY_SHA256
-from nova_objectstore.s3.auth.request import PayloadForm, SignedRequest
+from nova_objectstore.s3.auth.request import HASH, PayloadForm, SignedRequest
 from nova_wsgi.errors import NovaError
 
 READ_AHEAD = 128 * KiB  # two of the chunks that most SDKs send
@@ -62,7 +62,7 @@ def is_chunked(headers: Mapping[str, str], payload: PayloadForm | None) -> bool:
     ``payload`` is None for an anonymous request. Clients also send ``Content-Encoding: aws-chunked`` with a plain body,
     which then has no x-amz-decoded-content-length.
     """
-    if payload is PayloadForm.HASH:
+    if payload is HASH:
         return False
     if payload in CHUNKED_FORMS:
         return True

@@ -50,6 +50,9 @@ class PayloadForm(enum.Enum):
     UNSIGNED_CHUNKS_TRAILER = "STREAMING-UNSIGNED-PAYLOAD-TRAILER"
 
 
+HASH = PayloadForm.HASH  # PERF: Python 3.11 takes 0.15 us to look a member of an enum up in its class
+
+
 class SignedRequest(NamedTuple):
     """A request whose signature was verified: who signed, what was signed, and the means to verify its chunks.
 

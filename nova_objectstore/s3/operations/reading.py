@@ -23,7 +23,7 @@ from nova_objectstore.s3.ranges import parse_range, range_applies
 from nova_objectstore.s3.render import render_attributes
 from nova_objectstore.s3.request import S3Request
 from nova_objectstore.s3.restore_status import restore_headers
-from nova_objectstore.types import Checksum, Part, Version, Versioning, new_tuple
+from nova_objectstore.types import UNVERSIONED, Checksum, Part, Version, new_tuple
 
 # RFC 9110 section 15.4.5: what a 304 repeats, beside ETag and Last-Modified.
 NOT_MODIFIED_HEADERS = frozenset(("Cache-Control", "Expires"))
@@ -175,7 +175,7 @@ class ReadingController(Controller):
             headers.append(("x-amz-mp-parts-count", str(extent.parts_count)))
         if "x-amz-checksum-mode" in req.headers and req.headers["x-amz-checksum-mode"].upper() == "ENABLED":
             headers.extend(checksum_headers(extent.checksum))
-        if req.bucket.versioning is not Versioning.OFF:
+        if req.bucket.versioning is not UNVERSIONED:
             headers.extend(shown_version(req, version))
         return headers
 

@@ -26,7 +26,7 @@ from nova_objectstore.s3.operation import STREAM, XML, Controller, operation
 from nova_objectstore.s3.operations.locks import may_bypass
 from nova_objectstore.s3.render import render_deleted
 from nova_objectstore.s3.request import S3Request
-from nova_objectstore.types import Deleted, Versioning
+from nova_objectstore.types import VERSIONED, Deleted
 from nova_wsgi import green
 
 DELETE_ACTIONS = {False: "s3:DeleteObject", True: "s3:DeleteObjectVersion"}
@@ -51,7 +51,7 @@ class WritingController(Controller):
             headers.extend(written_headers(version.extra, req.headers))
         if req.rules.lifecycle is not None:
             headers.extend(expiration_headers(req.rules.lifecycle, version))
-        shown = req.bucket.versioning is Versioning.ENABLED
+        shown = req.bucket.versioning is VERSIONED
         return empty_answer(200, headers + version_headers(version, shown=shown))
 
     @operation(

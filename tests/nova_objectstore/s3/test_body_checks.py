@@ -62,17 +62,17 @@ def test_every_claim_is_verified_and_kept(algorithm):
     assert value == reference.b64digest()
     for headers, trailers in (({header: value}, None), ({"x-amz-trailer": header}, {header: value})):
         check = judge({**headers, "x-amz-sdk-checksum-algorithm": algorithm}, trailers=trailers)
-        assert check.checksum == Checksum(algorithm, "FULL_OBJECT", value)
-        assert check.etag == hashlib.md5(BODY).hexdigest()
+        assert check.digests().checksum == Checksum(algorithm, "FULL_OBJECT", value)
+        assert check.digests().etag == hashlib.md5(BODY).hexdigest()
         with pytest.raises(BadDigest, match=algorithm):
             judge(headers, b"another body", trailers=trailers)
 
 
 def test_nothing_claimed_keeps_crc64nvme_or_nothing():
-    assert judge({}).checksum == Checksum("CRC64NVME", "FULL_OBJECT", value_of("CRC64NVME"))
-    assert judge({}, algorithm="SHA1").checksum == Checksum("SHA1", "FULL_OBJECT", value_of("SHA1"))
-    assert judge({}, algorithm="").checksum is None
-    assert judge({}, b"").etag == "d41d8cd98f00b204e9800998ecf8427e"
+    assert judge({}).digests().checksum == Checksum("CRC64NVME", "FULL_OBJECT", value_of("CRC64NVME"))
+    assert judge({}, algorithm="SHA1").digests().checksum == Checksum("SHA1", "FULL_OBJECT", value_of("SHA1"))
+    assert judge({}, algorithm="").digests().checksum is None
+    assert judge({}, b"").digests().etag == "d41d8cd98f00b204e9800998ecf8427e"
 
 
 def test_content_md5():

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 from nova_objectstore.meta.sql.core import sa, t
-from nova_objectstore.meta.sql.rows import VERSION_COLUMNS, VERSION_FACTS
+from nova_objectstore.meta.sql.rows import PRIOR_COLUMNS, VERSION_COLUMNS, VERSION_FACTS
 from nova_objectstore.meta.sql.statement import Core, Param, statement, statement_of
 from nova_objectstore.types import Listed
 
@@ -64,6 +64,12 @@ def _null_hidden(select: Core, bucket_id: Param, key: Param) -> Core:
 @statement
 def get_current(bucket_id: Param, key: Param) -> Core:
     return _one_current(_current(inline=False), bucket_id, key)
+
+
+@statement
+def get_prior(bucket_id: Param, key: Param) -> Core:
+    """The columns of ``rows.PriorRow``."""
+    return _one_current(sa.select(*(t.objects.c[name] for name in PRIOR_COLUMNS)), bucket_id, key)
 
 
 @statement
