@@ -2,8 +2,9 @@
 
 Laws:
 
-- One connection is accepted per wake-up: workers that share the socket share the connections, and one that loses the
-  race finds nothing and goes on. One that has more than another lets that one go first (shares), for a moment.
+- Of the connections that wait a process accepts at one wake-up what is its share of them, so that in the end all
+  processes have as many; one whose share is none lets the others go first, for a moment. One that loses the race finds
+  nothing and goes on.
 - Callbacks from the hub never raise: the hub would drop the descriptor, and nobody would accept any more.
 - The listening socket belongs to somebody else; here it is not closed.
 """
@@ -11,15 +12,22 @@ Laws:
 from __future__ import annotations
 
 import errno
+import socket
+import struct
 from typing import Any, Final, Protocol
 
 from nova_wsgi.shares import Shares
 
 BACKLOG_MAX: Final = 4096  # connections taken from the kernel when stopping
+ACCEPTED_MAX: Final = 16  # connections at one wake-up, some 50 us each, before others run
 GIVE_WAY_S: Final = 0.001  # how long another process has to take a connection that it should have
 STARVED_PAUSE_S: Final = 0.2  # without descriptors or memory: how long not to accept
 STARVED: Final = frozenset((errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM))
 LISTENER_GONE: Final = frozenset((errno.EBADF, errno.EINVAL, errno.ENOTSOCK))
+
+# tcp_info.tcpi_unacked (linux/tcp.h): of a listening socket, how many connections are ready for accept().
+_UNACKED_OFFSET: Final = 24
+_unacked: Final = struct.Struct("=I").unpack_from
 
 
 class Host(Protocol):
@@ -94,15 +102,29 @@ class Acceptor:
             self._resumption = self._hub.schedule_call_global(pause_s, self.resume)
 
     def _on_acceptable(self, _fd: int) -> None:
-        """In the hub: a connection is there, unless another process was faster."""
+        """In the hub: connections are there, unless another process was faster."""
         if self._listener is None:
             return
-        if not self._gave_way and self._shares is not None and self._shares.has_more_than_another():
+        share = waiting = self._count_waiting()
+        if self._shares is not None:
+            share = self._shares.share_of(waiting)
+        if not share and not self._gave_way:
             self._gave_way = True
             self._pause_for(GIVE_WAY_S)
             return
         self._gave_way = False
-        self._accept_one()
+        for _ in range(min(share or 1, ACCEPTED_MAX)):
+            if not self._accept_one():
+                break
+
+    def _count_waiting(self) -> int:
+        """How many connections the kernel holds ready, as far as it tells; at least one."""
+        try:
+            info = self._sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _UNACKED_OFFSET + 4)
+        except OSError:  # a unix socket
+            return 1
+        waiting: int = _unacked(info, _UNACKED_OFFSET)[0]
+        return max(1, waiting)
 
     def _on_listener_gone(self, *_: object) -> None:
         self._listener = None

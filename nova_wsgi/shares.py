@@ -2,13 +2,13 @@
 
 The kernel wakes every process that waits for a connection, and the one that is awake already takes it: of 32 clients that
 connect at once the first worker may get 31, and the second core idles. Here each process writes its count into memory that
-all of them see, and one that has more than another lets that one go first.
+all of them see, and takes of the connections that wait only what is its share.
 
 Laws:
 
 - :class:`Shares` is made before the first fork, by whoever makes the socket.
 - A process has its cell as long as it lives (shared_places): what a dead one has written makes nobody wait for it.
-- It is advice. Who gives way does so once, for a moment; then it accepts, whatever the counts say.
+- It is advice. Who has no share gives way once, for a moment; then it accepts, whatever the counts say.
 """
 
 from __future__ import annotations
@@ -47,23 +47,24 @@ class Shares:
             self._counts[own] = _UNUSED
             self._places.give_back(own)
 
-    def has_more_than_another(self) -> bool:
-        """Whether another process that takes part has fewer connections than this one."""
+    def share_of(self, waiting: int) -> int:
+        """How many of ``waiting`` connections are for this process, so that all who take part have as many; 0 to ``waiting``."""
         if self._own is None:
-            return False
-        counts = self._counts
+            return waiting
+        counts = self._counts.tolist()
         mine = counts[self._own]
-        if min(counts) >= mine:  # PERF: nearly always, at half the cost of looking at each
-            return False
-        return any(count < mine and self._lives(cell) for cell, count in enumerate(counts))
+        # Who has more than this process would have with all of them gets none in any case.
+        alike = [count for cell, count in enumerate(counts) if count < mine + waiting and self._takes_part(cell)]
+        level = -(-(sum(alike) + waiting) // len(alike))  # rounded up
+        return max(0, min(waiting, level - mine))
 
     def close(self) -> None:
         """Leave for good. Idempotent."""
         self.leave()
         self._places.close()
 
-    def _lives(self, cell: int) -> bool:
-        if not self._places.take(cell):
+    def _takes_part(self, cell: int) -> bool:
+        if cell == self._own or not self._places.take(cell):
             return True
         self._counts[cell] = _UNUSED  # before another can take the cell
         self._places.give_back(cell)

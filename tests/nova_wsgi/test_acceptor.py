@@ -10,7 +10,7 @@ import pytest
 from support.forks import another_process
 
 from nova_wsgi import green
-from nova_wsgi.acceptor import GIVE_WAY_S, Acceptor
+from nova_wsgi.acceptor import ACCEPTED_MAX, GIVE_WAY_S, Acceptor
 from nova_wsgi.shares import Shares
 
 native = green.original("socket")
@@ -80,7 +80,7 @@ class Place:
         def waits() -> bool:
             self.shares.join()
             self.shares.tell(1000)
-            return self.shares.has_more_than_another()
+            return not self.shares.share_of(1)
 
         with another_process(waits) as told:
             return told
@@ -124,6 +124,49 @@ def test_it_gives_way_once_and_then_accepts_what_nobody_took(place):
     place.hub.tell()
     assert len(place.host.taken) == 3  # the other is gone
     assert place.hub.scheduled == []
+
+
+def test_of_many_that_wait_it_takes_its_share_at_once(place):
+    with place.idle_process():
+        for _ in range(10):
+            place.connect()
+        place.hub.tell()
+        assert len(place.host.taken) == 5
+        place.acceptor.count(5)
+        place.hub.tell()
+        assert len(place.host.taken) == 5, "the others are the other's"
+    ((_, resume),) = place.hub.scheduled
+    resume()
+    place.hub.tell()
+    assert len(place.host.taken) == 10, "who is gone gets none"
+
+
+def test_alone_it_takes_so_many_at_once_that_others_still_run(place):
+    for _ in range(ACCEPTED_MAX + 5):
+        place.connect()
+    place.hub.tell()
+    assert len(place.host.taken) == ACCEPTED_MAX
+    place.hub.tell()
+    assert len(place.host.taken) == ACCEPTED_MAX + 5
+
+
+def test_on_a_unix_socket_it_takes_one_at_a_time(tmp_path):
+    with native.socket(native.AF_UNIX) as listening:
+        listening.bind(str(tmp_path / "socket"))
+        listening.listen()
+        listening.setblocking(False)
+        hub, host = Hub(), Host()
+        acceptor = Acceptor(listening, host, None)
+        acceptor.start(hub)
+        clients = [native.socket(native.AF_UNIX) for _ in range(3)]
+        for client in clients:
+            client.connect(str(tmp_path / "socket"))
+        hub.tell()
+        assert len(host.taken) == 1
+        acceptor.stop(take_waiting=True)
+        assert len(host.taken) == 3
+        for sock in clients + host.taken:
+            sock.close()
 
 
 def test_who_has_as_few_as_the_other_does_not_give_way(place):

@@ -29,25 +29,39 @@ def shares() -> Iterator[Shares]:
     made.close()
 
 
-def test_alone_nobody_has_fewer(shares):
-    assert not shares.has_more_than_another()
+def test_alone_all_are_its_own(shares):
+    assert shares.share_of(7) == 7
     shares.join()
     shares.tell(0)
     shares.tell(1000)
-    assert not shares.has_more_than_another()
+    assert shares.share_of(7) == 7
 
 
-def test_who_has_more_than_another_knows(shares):
-    with another_with(shares, 3):
+@pytest.mark.parametrize(
+    ("mine", "others", "waiting", "share"),
+    [
+        (2, [3], 1, 1),
+        (3, [3], 1, 1),
+        (4, [3], 1, 0),
+        (4, [3], 2, 1),
+        (0, [0], 32, 16),
+        (0, [0], 33, 17),
+        (0, [0, 0], 32, 11),
+        (0, [0, 30], 6, 3),
+        (30, [0, 0], 6, 0),
+        (10, [20, 0], 3, 0),
+        (5, [1], 2, 0),
+    ],
+)
+def test_a_share_is_what_makes_all_alike(shares, mine, others, waiting, share):
+    with ExitStack() as stack:
+        for count in others:
+            stack.enter_context(another_with(shares, count))
         shares.join()
-        shares.tell(2)
-        assert not shares.has_more_than_another()
-        shares.tell(3)
-        assert not shares.has_more_than_another()
-        shares.tell(4)
-        assert shares.has_more_than_another()
+        shares.tell(mine)
+        assert shares.share_of(waiting) == share
         shares.leave()
-        assert not shares.has_more_than_another()
+        assert shares.share_of(waiting) == waiting
 
 
 def test_the_dead_are_not_waited_for_and_their_place_is_free(shares):
@@ -55,8 +69,8 @@ def test_the_dead_are_not_waited_for_and_their_place_is_free(shares):
     shares.tell(5)
     for _ in range(CELLS + 1):
         with another_with(shares, 0):
-            assert shares.has_more_than_another()
-        assert not shares.has_more_than_another()
+            assert shares.share_of(1) == 0
+        assert shares.share_of(1) == 1
 
 
 def test_those_for_whom_there_is_no_place_do_without(shares):
@@ -65,5 +79,5 @@ def test_those_for_whom_there_is_no_place_do_without(shares):
             others.enter_context(another_with(shares, 0))
         shares.join()
         shares.tell(6)
-        assert not shares.has_more_than_another()
+        assert shares.share_of(1) == 1
         shares.leave()
