@@ -41,11 +41,15 @@ def gets(size: int, keys: int = FEW, method: str = "GET") -> Make:
 
 
 def puts(size: int) -> Make:
-    """PUTs of as many keys as wrk can hold, over and over."""
+    """PUTs of half as many keys as wrk can hold requests, each by turns with one of two bodies: never what is there.
+
+    SQLite leaves a page alone that is to be overwritten with what it holds.
+    """
 
     def make(lab: Lab, server: Server) -> Sequence[Request]:
-        keys = min(MANY, REQUESTS_FILE_MAX // (size + KIB))
-        return [Request("PUT", f"/{BUCKET}/put-{size}/{number:06}", b"y" * size) for number in range(keys)]
+        count, chance = min(MANY, REQUESTS_FILE_MAX // (size + KIB)), random.Random(3)
+        keys = [f"/{BUCKET}/put-{size}/{number:06}" for number in range(count // 2)]
+        return [Request("PUT", path, chance.randbytes(size)) for path in keys * 2]
 
     return make
 

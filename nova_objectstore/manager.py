@@ -34,6 +34,7 @@ from nova_objectstore.s3.address import AddressParser
 from nova_objectstore.s3.website.app import WebsiteApp
 from nova_objectstore.state_directory import make_state_directory
 from nova_objectstore.storage_class_options import read_storage_classes
+from nova_wsgi.calling import entry_of
 from nova_wsgi.errors import ConfigError
 from nova_wsgi.manager import Manager, periodic_task
 from nova_wsgi.rpc.client import Client
@@ -192,7 +193,8 @@ class ObjectstoreManager(StoreManager):
             ensure_root(store.meta, self._settings.state_path)
         checksums.prepare()
         self._records = build_records(store, self._settings)
-        self._app = front = build_front(store, self._settings, records=self._records)
+        front = build_front(store, self._settings, records=self._records)
+        self._app = entry_of(front)
         self._websites = build_websites(store, front, self._settings)
         self._query = build_query_app(store, self._settings)
         worker = self._open_hints()

@@ -28,6 +28,7 @@ from typing import Any, Literal, NamedTuple, Self
 from oslo_config import cfg
 
 from nova_wsgi import compose, green, sockets
+from nova_wsgi.calling import entry_of
 from nova_wsgi.errors import ConfigError
 from nova_wsgi.loopingcall import FixedInterval, LoopingCall
 from nova_wsgi.manager import Calls, Environ, Manager, StartResponse, composing, load_manager_class
@@ -271,7 +272,8 @@ class _Gate:
     __slots__ = ("_app", "_calls", "refusal_hooks")
 
     def __init__(self, composed: _Composed, calls: Calls) -> None:
-        self._app, self.refusal_hooks = composed
+        app, self.refusal_hooks = composed
+        self._app = entry_of(app)
         self._calls = calls
 
     def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:

@@ -20,6 +20,7 @@ from urllib.parse import unquote
 from paste.deploy.converters import aslist
 
 from nova_wsgi import logs
+from nova_wsgi.calling import entry_of
 from nova_wsgi.middleware.finish import HOOKS, call_with_hooks, observe
 
 if TYPE_CHECKING:
@@ -69,7 +70,7 @@ class AccessLog:
         redact: Iterable[str] = REDACTED,
         log: Callable[[], logs.AccessLog] = logs.access_log,
     ) -> None:
-        self._app = app
+        self._app = entry_of(app)
         self._format = FORMS[form]
         self._redacted = frozenset(name.lower() for name in redact)
         self._log = log

@@ -15,6 +15,7 @@ import sys
 from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Self
 
+from nova_wsgi.calling import entry_of
 from nova_wsgi.errors import RequestError, ServiceBusy
 from nova_wsgi.response import Response, error_response, request_error_response
 
@@ -28,7 +29,7 @@ class CatchErrors:
     """RequestError: its own status. ServiceBusy: 503 with Retry-After. Anything else: 500."""
 
     def __init__(self, app: WSGIApplication) -> None:
-        self._app = app
+        self._app = entry_of(app)
 
     @classmethod
     def filter_factory(cls, global_conf: Mapping[str, str]) -> Callable[[WSGIApplication], Self]:

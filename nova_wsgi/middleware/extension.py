@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Self
 
+from nova_wsgi.calling import entry_of
 from nova_wsgi.response import ERROR_FORMS
 
 if TYPE_CHECKING:
@@ -21,7 +22,7 @@ class Extension:
     """Takes a known extension off the path and into the Accept header."""
 
     def __init__(self, app: WSGIApplication) -> None:
-        self._app = app
+        self._app = entry_of(app)
 
     @classmethod
     def filter_factory(cls, global_conf: Mapping[str, str]) -> Callable[[WSGIApplication], Self]:

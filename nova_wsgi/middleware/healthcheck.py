@@ -11,6 +11,7 @@ import os
 from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Self
 
+from nova_wsgi.calling import entry_of
 from nova_wsgi.response import Response
 
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ class Healthcheck:
     def __init__(
         self, app: WSGIApplication, *, path: str = "/healthcheck", disable_by_file_path: str | None = None
     ) -> None:
-        self._app = app
+        self._app = entry_of(app)
         self._path = path
         self._disabling_file = disable_by_file_path
 

@@ -10,6 +10,7 @@ import pkgutil
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, Self
 
+from nova_wsgi.calling import entry_of
 from nova_wsgi.errors import BodyTooLarge
 from nova_wsgi.middleware.finish import HOOKS, call_with_hooks
 from nova_wsgi.response import STATUS_LINES, Response, error_response
@@ -40,7 +41,7 @@ class Limits:
         refusal_renderer: Refusal | None = None,
     ) -> None:
         self.in_flight = 0
-        self._app = app
+        self._app = entry_of(app)
         self._in_flight_max = requests_in_flight_max
         self._body_size_max = body_size_max
         self._retry_after_s = retry_after_s

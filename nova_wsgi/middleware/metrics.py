@@ -19,6 +19,7 @@ from bisect import bisect_left
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, NamedTuple, Self
 
+from nova_wsgi.calling import entry_of
 from nova_wsgi.middleware.finish import HOOKS, call_with_hooks, observe
 from nova_wsgi.shared_places import SharedPlaces
 
@@ -192,7 +193,7 @@ class Metrics:
     """
 
     def __init__(self, app: WSGIApplication, *, api: str, counters: SharedCounters | None = None) -> None:
-        self._app = app
+        self._app = entry_of(app)
         self._api = api
         self._counters = counters or shared_counters()
         observe(self._refused)
@@ -220,11 +221,13 @@ class Metrics:
         counters = self._counters
         operation = environ.get("nova.operation") or METHODS.get(environ["REQUEST_METHOD"], "OTHER")
         # PERF: a tuple equals and hashes as the Labels it stands for, and is made in half the time.
-        labels = (self._api, operation, STATUS_CLASSES[finished.status // 100])
+        status, bytes_sent, bytes_received, duration_s, _, _ = finished
+        labels = (self._api, operation, STATUS_CLASSES[status // 100])
         row = counters.row(labels)  # type: ignore[arg-type]
-        cells, duration_s = counters.cells, finished.duration_s
+        cells = counters.cells
         cells[row] += duration_s  # DURATION_S
-        cells[row + RECEIVED] += finished.bytes_received
-        cells[row + SENT] += finished.bytes_sent
+        if bytes_received:
+            cells[row + RECEIVED] += bytes_received
+        cells[row + SENT] += bytes_sent
         cells[row + BUCKETS + bisect_left(BUCKETS_S, duration_s)] += 1
         counters.end()

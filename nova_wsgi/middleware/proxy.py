@@ -21,6 +21,8 @@ from typing import TYPE_CHECKING, NamedTuple, Self
 
 from paste.deploy.converters import aslist
 
+from nova_wsgi.calling import entry_of
+
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
@@ -50,7 +52,7 @@ class Proxy:
     def __init__(self, app: WSGIApplication, *, networks: Iterable[str], headers: str = "x-forwarded") -> None:
         names = list(networks)
         parsed = [ipaddress.ip_network(name) for name in names if name != UNIX]
-        self._app = app
+        self._app = entry_of(app)
         self._hops = READERS[headers]
         # PERF: parsing an address costs as much as all other filters together; peers are few, clients come again.
         self._trusted = functools.lru_cache(maxsize=1024)(functools.partial(_is_in, parsed))

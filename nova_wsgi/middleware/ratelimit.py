@@ -24,6 +24,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Self
 
+from nova_wsgi.calling import entry_of
 from nova_wsgi.client_network import client_network
 from nova_wsgi.errors import RequestError
 from nova_wsgi.response import STATUS_LINES, Response, error_response
@@ -101,7 +102,7 @@ class RateLimit:
         refusal_renderer: Refusal | None = None,
         clock_s: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._app = app
+        self._app = entry_of(app)
         self._refusal_renderer = refusal_renderer
         self._addresses = _buckets(requests_per_s, burst, keys_max, clock_s)
         self._accounts = _buckets(account_requests_per_s, account_burst, keys_max, clock_s)

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Self
 from paste.deploy.converters import asbool, aslist
 
 from nova_wsgi import logs
+from nova_wsgi.calling import entry_of
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
@@ -61,7 +62,7 @@ class RequestId:
         trust: bool = False,
         response_headers: Iterable[str] = (DEFAULT_HEADER,),
     ) -> None:
-        self._app = app
+        self._app = entry_of(app)
         self._trust = trust
         self._key = "HTTP_" + header.upper().replace("-", "_")
         self._response_headers = tuple(response_headers)

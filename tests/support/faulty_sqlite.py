@@ -62,6 +62,13 @@ class Faults:
         """What makes connections that obey."""
         faults = self
 
+        class FaultyCursor(sqlite3.Cursor):
+            def execute(self, sql, *params):
+                faults.look_at(sql)
+                super().execute(sql, *params)
+                faults.look_behind(sql, self.connection)
+                return self
+
         class FaultyConnection(sqlite3.Connection):
             def __init__(self, *args, **kwargs):
                 faults.connections += 1
@@ -72,6 +79,9 @@ class Faults:
                 cursor = super().execute(sql, *params)
                 faults.look_behind(sql, self)
                 return cursor
+
+            def cursor(self):
+                return super().cursor(FaultyCursor)
 
         return FaultyConnection
 

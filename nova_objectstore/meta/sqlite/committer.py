@@ -171,10 +171,10 @@ class Committer:
 
     def _attempt(self, connection: sqlite3.Connection, batch: list[_Write]) -> list[Outcome]:
         """Run the verbs and commit. Raises _Undone when one of them spoilt the transaction of them all."""
-        transaction = SlicedTransaction(connection, self._texts)
         changes = connection.total_changes
         try:
-            outcomes, dirty = _run_verbs(transaction, batch)
+            with contextlib.closing(SlicedTransaction(connection, self._texts)) as transaction:
+                outcomes, dirty = _run_verbs(transaction, batch)
         except Exception as error:  # whatever a verb raises after it has written, its writes must go
             self._roll_back(connection, error)
             raise _Undone(error) from error

@@ -132,7 +132,12 @@ class SlicedTransaction(SqliteTransaction):
 
     def __init__(self, connection: sqlite3.Connection, texts: Mapping[Statement, str]) -> None:
         super().__init__(connection, texts)
-        self._execute = _in_slices(connection.execute)
+        self._cursor = connection.cursor()  # PERF: one for all its statements: each takes what it has before the next
+        self._execute = _in_slices(self._cursor.execute)
+
+    def close(self) -> None:
+        """Before the transaction ends: no statement is to be left half-way, and to hold the log."""
+        self._cursor.close()
 
 
 def _in_slices(execute: Execute) -> Execute:
