@@ -23,7 +23,7 @@ FEW = 100  # keys: what a cache of versions holds
 MANY = 10_000  # keys: what it does not
 REQUESTS_FILE_MAX = 64 * MIB  # what wrk keeps in memory
 WRITES_PER_S = 100.0  # of the writer beside readers: each empties the caches of versions
-DELETES_PER_S = 1500  # how many keys are made for each second of deletes
+DELETES_PER_S = 8000  # how many keys are made for each second of deletes
 _LETTERS = {"G": "GET", "H": "HEAD", "P": "PUT", "D": "DELETE"}
 MIX = [_LETTERS[letter] for letter in "GGHPGHGDGHPGHGDHGPHG"]  # 45 % GET, 30 % HEAD, 15 % PUT, 10 % DELETE
 
