@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import random
 import sys
 import time
 
@@ -18,13 +19,13 @@ def main() -> None:
     s3 = boto3.client(
         "s3", endpoint_url=url, region_name=REGION, aws_access_key_id=ACCESS_KEY, aws_secret_access_key=SECRET_KEY
     )
-    body = b"b" * size
-    s3.put_object(Bucket="bench", Key="boto3", Body=body)
+    chance = random.Random(6)
+    s3.put_object(Bucket="bench", Key="boto3", Body=chance.randbytes(size))
     latencies_us: list[float] = []
     began_s = now_s = time.perf_counter()
     while now_s - began_s < seconds or not latencies_us:
         if verb == "put":
-            s3.put_object(Bucket="bench", Key=f"boto3/{len(latencies_us) % 1000}", Body=body)
+            s3.put_object(Bucket="bench", Key=f"boto3/{len(latencies_us) % 1000}", Body=chance.randbytes(size))
         else:
             assert len(s3.get_object(Bucket="bench", Key="boto3")["Body"].read()) == size
         before_s, now_s = now_s, time.perf_counter()

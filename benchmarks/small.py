@@ -60,8 +60,11 @@ def mixed(size: int) -> Make:
     def make(lab: Lab, server: Server) -> Sequence[Request]:
         read = lab.store_objects(server, f"mix-{size}", count=1000, size=size)
         paths = {"GET": cycle(read), "HEAD": cycle(read[::-1]), "PUT": _written(), "DELETE": _written()}
-        bodies = {"PUT": b"m" * size}
-        return [Request(method, next(paths[method]), bodies.get(method, b"")) for method in MIX * 100]
+        chance = random.Random(4)
+        return [
+            Request(method, next(paths[method]), chance.randbytes(size) if method == "PUT" else b"")
+            for method in MIX * 100
+        ]
 
     return make
 
@@ -134,7 +137,10 @@ def _beside_writer(make: Make, lab: Lab) -> Subjects:
     yardstick = lab.hello(f"writer-{len(make(lab, store))}", make(lab, store)[:1])
 
     def take() -> Sample:
-        writes = [Request("PUT", f"/{BUCKET}/beside/{number % 50}", b"w" * 4 * KIB) for number in range(1000)]
+        chance = random.Random(5)
+        writes = [
+            Request("PUT", f"/{BUCKET}/beside/{number % 50}", chance.randbytes(4 * KIB)) for number in range(1000)
+        ]
         file = lab.write(store, writes).rename(lab.settings.directory / "requests-writer")
         with generating(store, file, 1, lab.settings.seconds + 60, rate=WRITES_PER_S):
             return load(lab, store, make)

@@ -54,6 +54,7 @@ TRANSITION_SIZE_MIN = 128 * KiB  # S3: smaller objects are not moved unless a ru
 LIST_KEYS_MAX = 1000  # S3: MaxKeys, MaxUploads and MaxParts are capped at 1,000
 LIST_BUCKETS_MAX = 10_000  # S3: MaxBuckets
 DELETE_KEYS_MAX = 1000  # S3: keys in one DeleteObjects
+DELETE_ELEMENTS_MAX = 10 * DELETE_KEYS_MAX  # of its document: six a key mean something
 
 # -- restored copies --------------------------------------------------------------------------------------------------
 RESTORE_DAYS_MAX = 36_500  # a century: S3 states no bound, but dates have one

@@ -110,10 +110,7 @@ class Ingest:
         pieces = intake.fill(max(self._buffer, place.inline_size_max + 1))  # one byte more tells what fits into a row
         if not intake.ended:
             return self._stream(_Upload(place.data, hashers, intake.size, key), intake, pieces, verify)
-        if intake.total <= HUB_HASH_MAX:
-            _update(hashers, pieces)
-        else:
-            green.run_native(_update, hashers, pieces)
+        update_all(hashers, pieces, intake.total)
         intake.check(verify)
         if intake.total <= place.inline_size_max:
             body = b"".join(pieces) if key is None else self._seal(key, intake.total, pieces)
@@ -255,6 +252,14 @@ class _Upload:
                 _delete(self._data, self._ref)
             elif self._writer is not None:
                 self._writer.abort()
+
+
+def update_all(hashers: Sequence[Hasher], pieces: Pieces, total: int) -> None:
+    """Update each of ``hashers`` with ``pieces``, ``total`` bytes together: in a native thread where there are many."""
+    if total <= HUB_HASH_MAX:
+        _update(hashers, pieces)
+    else:
+        green.run_native(_update, hashers, pieces)
 
 
 def _update(hashers: Sequence[Hasher], pieces: Pieces) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from nova_objectstore.checksums import CRC64NVME
+from nova_objectstore.domain.ingest import update_all
 from nova_objectstore.errors import (
     EntityTooLarge,
     IncompleteBody,
@@ -96,8 +97,7 @@ def read_document(req: S3Request, *, size_max: int = XML_BODY_MAX, claimed: bool
     if body.size is not None and total != body.size:
         raise IncompleteBody
     document = b"".join(pieces)
-    for hasher in body.hashers:
-        hasher.update(document)
+    update_all(body.hashers, [document], total)
     body.finish()
     return document
 

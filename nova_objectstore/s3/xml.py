@@ -15,7 +15,7 @@ Laws:
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from xml.parsers import expat
 
 from nova_objectstore.errors import MalformedXML
@@ -46,7 +46,7 @@ class Node:
         self.name = name
         self.attributes = attributes
         self.text = ""
-        self.children: list[Node] = []
+        self.children: Sequence[Node] = ()  # most have none, and what is there is looked at by the garbage collector
 
     def __repr__(self) -> str:
         return f"Node({self.name!r}, text={self.text!r}, children={len(self.children)})"
@@ -55,19 +55,20 @@ class Node:
 class _TreeBuilder:
     """Expat's handlers: a tree, and the limits."""
 
-    __slots__ = ("_count", "_open", "_pieces", "root")
+    __slots__ = ("_count", "_count_max", "_open", "_pieces", "root")
 
-    def __init__(self) -> None:
+    def __init__(self, count_max: int) -> None:
         self.root: Node | None = None
         self._open: list[Node] = []
         self._pieces: list[list[str] | None] = []  # of the text of each open element that has some
         self._count = 0
+        self._count_max = count_max
 
     def start(self, name: str, attributes: dict[str, str]) -> None:
         """An element begins."""
         self._count += 1
         opened = self._open
-        if len(opened) >= XML_DEPTH_MAX or self._count > XML_ELEMENTS_MAX:
+        if len(opened) >= XML_DEPTH_MAX or self._count > self._count_max:
             raise MalformedXML(reason="nested too deep" if len(opened) >= XML_DEPTH_MAX else "too many elements")
         node = Node(name, attributes if attributes else _NO_ATTRIBUTES)
         if ":" in name:
@@ -77,7 +78,11 @@ class _TreeBuilder:
                 raise MalformedXML(reason="too many attributes")
             node.attributes = {key.rpartition(":")[2]: value for key, value in attributes.items()}
         if opened:
-            opened[-1].children.append(node)
+            parent = opened[-1]
+            if isinstance(parent.children, list):
+                parent.children.append(node)
+            else:
+                parent.children = [node]
         else:
             self.root = node
         opened.append(node)
@@ -104,7 +109,7 @@ class _TreeBuilder:
         raise MalformedXML(reason="a document type is not allowed")
 
 
-def parse(body: bytes, root: str = "", *, size_max: int = XML_BODY_MAX) -> Node:
+def parse(body: bytes, root: str = "", *, size_max: int = XML_BODY_MAX, elements_max: int = XML_ELEMENTS_MAX) -> Node:
     """The root node of a document; it must be called ``root`` where that is given.
 
     Lets other greenthreads run while a long one is read. Raises MalformedXML (``reason``) for anything that is not
@@ -112,7 +117,7 @@ def parse(body: bytes, root: str = "", *, size_max: int = XML_BODY_MAX) -> Node:
     """
     if len(body) > size_max:
         raise MalformedXML(reason="too large")
-    builder = _TreeBuilder()
+    builder = _TreeBuilder(elements_max)
     parser = expat.ParserCreate("utf-8")  # overrides what the document declares, but not a mark of UTF-16
     parser.buffer_text = True
     parser.buffer_size = 32 * 1024

@@ -23,7 +23,7 @@ from nova_objectstore.errors import MalformedPolicy
 
 ANY_MANY = "\ud801"  # the star, and
 ANY_ONE = "\ud802"  # the question mark, as they stand in a compiled pattern
-_many_stars = re.compile(f"{ANY_MANY}{{2,}}")
+_wild_runs = re.compile(f"[{ANY_MANY}{ANY_ONE}]{{2,}}")
 _WILDCARDS = str.maketrans({"*": ANY_MANY, "?": ANY_ONE})
 
 ARN_PARTS = 6  # arn:partition:service:region:account:resource
@@ -45,29 +45,39 @@ class Facts(Protocol):
 class Glob:
     """A compiled pattern; ``encoded`` has wildcards as ANY_MANY and ANY_ONE, everything else stands for itself."""
 
-    __slots__ = ("_first", "_last", "_middle", "_size_min", "encoded")
+    __slots__ = ("_pieces", "_size_min", "encoded")
 
     def __init__(self, encoded: str) -> None:
-        # Stars in a row stand for what one does, and would make ``matches_beginning`` walk each from each.
-        encoded = _many_stars.sub(ANY_MANY, encoded)
+        # Stars in a row stand for what one does, and would make ``matches_beginning`` walk each from each; question marks
+        # between them stand for as many characters wherever they are, and would make a piece of each.
+        encoded = _wild_runs.sub(_collapsed, encoded)
         self.encoded = encoded
-        first, *rest = (_Piece(text) for text in encoded.split(ANY_MANY))
-        self._first = first
-        self._middle = tuple(piece for piece in rest[:-1] if piece.size)
-        self._last = rest[-1] if rest else None
-        self._size_min = first.size + sum(piece.size for piece in rest)
+        self._size_min = len(encoded) - encoded.count(ANY_MANY)
+        self._pieces: tuple[_Piece, Sequence[_Piece], _Piece | None] | None = None
+
+    def _split(self) -> tuple[_Piece, Sequence[_Piece], _Piece | None]:
+        """What stands before the first star, between stars, and behind the last one, if there is one.
+
+        Not before a text that is long enough comes: there may be 10,000, and a key has at most 1,024 characters.
+        """
+        first, *rest = (_Piece(text) for text in self.encoded.split(ANY_MANY))
+        pieces = self._pieces = first, tuple(piece for piece in rest[:-1] if piece.size), rest[-1] if rest else None
+        return pieces
 
     def matches(self, text: str) -> bool:
         """Whether the whole of ``text`` is one that the pattern describes."""
-        if len(text) < self._size_min or not self._first.stands_at(text, 0):
+        if len(text) < self._size_min:
             return False
-        if self._last is None:
-            return len(text) == self._first.size
-        end = len(text) - self._last.size
-        if not self._last.stands_at(text, end):
+        first, middle, last = self._pieces or self._split()
+        if not first.stands_at(text, 0):
             return False
-        start = self._first.size
-        for piece in self._middle:  # the leftmost place of each leaves the most room for the rest
+        if last is None:
+            return len(text) == first.size
+        end = len(text) - last.size
+        if not last.stands_at(text, end):
+            return False
+        start = first.size
+        for piece in middle:  # the leftmost place of each leaves the most room for the rest
             found = piece.find(text, start, end)
             if found < 0:
                 return False
@@ -87,6 +97,13 @@ class Glob:
                     after.add(state + 1)
             states = _through_stars(self.encoded, after)
         return bool(states)
+
+
+def _collapsed(run: re.Match[str]) -> str:
+    """What a run of wildcards comes to: its question marks, and one star if it has any."""
+    wildcards = run[0]
+    ones = wildcards.count(ANY_ONE)
+    return wildcards if ones == len(wildcards) else ANY_ONE * ones + ANY_MANY
 
 
 def _through_stars(encoded: str, states: set[int]) -> set[int]:
@@ -256,15 +273,20 @@ def split_arn(arn: str) -> Sequence[str]:
     return arn.split(":", ARN_PARTS - 1)
 
 
+_arn_marks = re.compile(r"\$\{|[:}]").finditer
+
+
 def _split_arn(text: str) -> Sequence[str]:
     """The same for a pattern, whose variables have colons."""
     parts: list[str] = []
     start = depth = 0
-    for index, char in enumerate(text):
-        depth += text.startswith("${", index)
-        if char == ":" and not depth and len(parts) < ARN_PARTS - 1:
-            parts.append(text[start:index])
-            start = index + 1
-            continue
-        depth -= bool(depth) and char == "}"
+    for found in _arn_marks(text):
+        mark = found[0]
+        if mark == "${":
+            depth += 1
+        elif mark == "}":
+            depth = max(0, depth - 1)
+        elif not depth and len(parts) < ARN_PARTS - 1:
+            parts.append(text[start : found.start()])
+            start = found.end()
     return [*parts, text[start:]]

@@ -8,7 +8,7 @@ from nova_objectstore.domain.access import Access
 from nova_objectstore.domain.notifications import DELETE, PUT
 from nova_objectstore.domain.objects import Delete, Objects
 from nova_objectstore.errors import InvalidArgument, MalformedXML, StoreError
-from nova_objectstore.limits import DELETE_KEYS_MAX
+from nova_objectstore.limits import DELETE_ELEMENTS_MAX, DELETE_KEYS_MAX
 from nova_objectstore.s3 import xml
 from nova_objectstore.s3.access_records import Touched, touch
 from nova_objectstore.s3.address import check_key
@@ -157,7 +157,7 @@ def _delete_actions(delete: Delete, *, bypassing: bool) -> Iterator[str]:
 
 def _read_deletes(body: bytes) -> tuple[Sequence[Delete], bool]:
     """The document of DeleteObjects, and whether to answer only errors. Raises MalformedXML, InvalidArgument."""
-    root = xml.parse(body, "Delete")
+    root = xml.parse(body, "Delete", elements_max=DELETE_ELEMENTS_MAX)
     if not 1 <= len(xml.children(root, "Object")) <= DELETE_KEYS_MAX:
         raise MalformedXML()
     deletes = [

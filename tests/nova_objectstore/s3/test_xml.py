@@ -50,6 +50,9 @@ def test_size():
 def test_elements():
     with pytest.raises(MalformedXML, match="elements"):
         xml.parse(b"<a>" + b"<b/>" * XML_ELEMENTS_MAX + b"</a>")
+    assert len(xml.parse(b"<a><b/><b/></a>", elements_max=3).children) == 2
+    with pytest.raises(MalformedXML, match="elements"):
+        xml.parse(b"<a><b/><b/></a>", elements_max=2)
 
 
 def test_the_largest_completion_is_no_bomb():

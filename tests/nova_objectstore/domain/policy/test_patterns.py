@@ -34,6 +34,15 @@ def test_a_beginning_fits_when_some_text_that_goes_on_from_it_matches(pattern: s
         assert any(glob(pattern).matches(text + tail) for tail in tails)
 
 
+@pytest.mark.parametrize(
+    ("pattern", "alike"),
+    [("*?", "?*"), ("a**?*?b", "a??*b"), ("*?*", "?*"), ("???", "???"), ("?a?*", "?a?*"), ("**", "*")],
+)
+def test_a_run_of_wildcards_is_its_question_marks_and_one_star(pattern: str, alike: str) -> None:
+    assert glob(pattern).encoded == encode_wildcards(alike)
+    assert len(glob("*?" * 9000).encoded) == 9001
+
+
 def test_a_pattern_of_many_stars_costs_no_more_than_its_length_times_the_text_s() -> None:
     pattern = glob("*a" * 400 + "*b")
     began = time.perf_counter()
