@@ -121,9 +121,9 @@ class Acceptor:
         """How many connections the kernel holds ready, as far as it tells; at least one."""
         try:
             info = self._sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _UNACKED_OFFSET + 4)
-        except OSError:  # a unix socket
+            waiting: int = _unacked(info, _UNACKED_OFFSET)[0]
+        except (OSError, struct.error):  # a unix socket; a kernel that tells less
             return 1
-        waiting: int = _unacked(info, _UNACKED_OFFSET)[0]
         return max(1, waiting)
 
     def _on_listener_gone(self, *_: object) -> None:

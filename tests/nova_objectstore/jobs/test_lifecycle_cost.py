@@ -29,6 +29,14 @@ FEW, MANY = 100, 20_000
 DUE = 7
 
 
+class CountingCursor(sqlite3.Cursor):
+    """Counts the statements of writes, which share a cursor."""
+
+    def execute(self, sql: str, *args: Any) -> sqlite3.Cursor:
+        CountingConnection.count(sql)
+        return super().execute(sql, *args)
+
+
 class CountingConnection(sqlite3.Connection):
     """Counts statements and the instructions that SQLite runs for them."""
 
@@ -43,10 +51,17 @@ class CountingConnection(sqlite3.Connection):
         CountingConnection.ticks += 1
         return 0
 
-    def execute(self, sql: str, *args: Any) -> sqlite3.Cursor:
+    @classmethod
+    def count(cls, sql: str) -> None:
         if "FROM epoch" not in sql:  # read again as time goes by, however much there is to do
-            CountingConnection.statements.append(sql)
+            cls.statements.append(sql)
+
+    def execute(self, sql: str, *args: Any) -> sqlite3.Cursor:
+        self.count(sql)
         return super().execute(sql, *args)
+
+    def cursor(self) -> sqlite3.Cursor:  # type: ignore[override]
+        return super().cursor(CountingCursor)
 
     @classmethod
     def reset(cls) -> None:
