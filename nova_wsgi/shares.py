@@ -53,9 +53,8 @@ class Shares:
             return waiting
         counts = self._counts.tolist()
         mine = counts[self._own]
-        if (
-            waiting == 1 and min(counts) >= mine
-        ):  # PERF: nearly always; below, each process is asked for by a system call
+        # PERF: nearly always; below, a system call asks for each process
+        if waiting == 1 and min(counts) >= mine:
             return 1
         # Who has more than this process would have with all of them gets none in any case.
         alike = [count for cell, count in enumerate(counts) if count < mine + waiting and self._takes_part(cell)]
