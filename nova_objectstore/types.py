@@ -98,12 +98,9 @@ class ContentKind(enum.IntEnum):
     NOTHING = 3  # a delete marker
 
 
-INLINE, DATA, PARTS, MARKER = (
-    ContentKind.INLINE,
-    ContentKind.DATA,
-    ContentKind.PARTS,
-    ContentKind.NOTHING,
-)  # PERF: as above
+# PERF: as above
+INLINE, DATA, PARTS = ContentKind.INLINE, ContentKind.DATA, ContentKind.PARTS
+MARKER = ContentKind.NOTHING
 
 
 class Content(NamedTuple):

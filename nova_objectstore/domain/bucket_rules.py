@@ -115,9 +115,7 @@ class BucketRules(NamedTuple):
 
     def object_owner(self, bucket: Bucket, writer: Principal, canned: str) -> str:
         """The account that owns what ``writer`` writes; ``canned`` is the name of the ACL that it asks for, if any."""
-        if self.ownership is _ENFORCED or (
-            self.ownership is Ownership.PREFERRED and canned == BUCKET_OWNER_FULL_CONTROL
-        ):
+        if self.enforced or (self.ownership is Ownership.PREFERRED and canned == BUCKET_OWNER_FULL_CONTROL):
             return bucket.owner_id
         return writer.account_id
 

@@ -37,12 +37,9 @@ class WrittenAs(NamedTuple):
     """Who will own what a request writes, and what others may do with it."""
 
     owner_id: str
-    acl: Acl | None = PRIVATE
-
-    @property
-    def extra(self) -> Mapping[str, str]:
-        """As it is kept with a version."""
-        return {} if self.acl is None else {"acl": encode_acl(self.acl)}
+    extra: Mapping[
+        str, str
+    ] = {}  # the ACL as it is kept with a version; nothing for the one that gives nobody else anything
 
 
 class Authoriser:
@@ -121,7 +118,7 @@ class Authoriser:
         """
         # PERF: writes without ACL headers, in a bucket without ACLs
         if ACL_HEADERS.isdisjoint(req.headers):
-            return new_tuple(WrittenAs, (rules.object_owner(req.bucket, req.principal, ""), PRIVATE))
+            return new_tuple(WrittenAs, (rules.object_owner(req.bucket, req.principal, ""), {}))
         owner_id = rules.object_owner(req.bucket, req.principal, req.headers.get(CANNED_HEADER, ""))
         bucket_owner = self._identities.owner(req.bucket.owner_id).canonical_id
         owner = bucket_owner if owner_id == req.bucket.owner_id else req.principal.canonical_id
@@ -132,7 +129,7 @@ class Authoriser:
             return WrittenAs(owner_id)
         if acl is not None and acl.is_public and rules.restrictions.block_public_acls:
             raise AccessDenied
-        return WrittenAs(owner_id, acl)
+        return WrittenAs(owner_id, {} if acl is PRIVATE else {"acl": encode_acl(acl)})
 
 
 def _may_everything(_action: str) -> bool:

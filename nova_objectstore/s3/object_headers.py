@@ -54,8 +54,7 @@ def read_spec(req: S3Request) -> ObjectSpec:
     headers = req.headers
     if _PLAIN.issuperset(headers):  # PERF: nothing is said of the object but its type
         stored = {"Content-Type": headers.get("content-type", DEFAULT_CONTENT_TYPE)}
-        owner_id, acl = req.written_as
-        extra = {} if acl is None else req.written_as.extra
+        owner_id, extra = req.written_as
         return new_tuple(ObjectSpec, (req.key, owner_id, stored, STANDARD, {}, NO_LOCK, extra, None))
     lock = read_lock(req.headers)
     if req.operation is not None and req.operation.name == "PutObject":

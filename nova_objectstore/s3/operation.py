@@ -21,9 +21,8 @@ from nova_objectstore.errors import InvalidArgument, NotOffered
 from nova_objectstore.s3.faults import MethodNotAllowed
 
 
-class Scope(
-    enum.StrEnum
-):  # PERF: a str hashes faster than an Enum, and a Scope is part of a key asked for by every request
+# PERF: a str hashes faster than an Enum, and a Scope is part of a key asked for by every request
+class Scope(enum.StrEnum):
     """What a request's address names."""
 
     SERVICE = "/"
